@@ -1,0 +1,6 @@
+/** Arrays, element types, errors, random numbers and progress: what every other folder may use. */
+export * from "./dtype.ts";
+export * from "./errors.ts";
+export * from "./ndarray.ts";
+export * from "./progress.ts";
+export * from "./random.ts";
