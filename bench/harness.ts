@@ -1,0 +1,114 @@
+/**
+ * What every bar shares: arguments, the printed table, the JSON report and the exit code. A bar is a file `bench/<name>.ts`
+ * that calls {@link runBar}; `npm run bar:<name>` starts it.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BarReport, Measurement } from "../src/util/measurement.ts";
+
+/** The repository's root folder. */
+export const root = resolve(fileURLToPath(import.meta.url), "../..");
+
+/** Folder of the larger data (`BLETCHLEY_DATA`, default `../shared/data` beside the repository). */
+export const dataRoot = process.env.BLETCHLEY_DATA ?? join(root, "../shared/data");
+
+/** What a bar's body receives. */
+export interface BarContext {
+  /** Input files named on the command line; empty for the default ones. */
+  readonly inputs: readonly string[];
+  /** Whether a short profile was asked for. */
+  readonly quick: boolean;
+  /** Prints a line of progress. */
+  log(line: string): void;
+  /** Records a measurement and prints it. */
+  measure(measurement: Measurement): void;
+}
+
+/** Median of some numbers. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function commitHash(): string {
+  try {
+    return execFileSync("git", ["describe", "--always", "--dirty", "--abbrev=12"], {
+      cwd: root,
+      encoding: "utf8",
+    }).trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+function format(value: number | null | undefined): string {
+  if (value === undefined) return "";
+  if (value === null) return "not measured";
+  if (value !== 0 && Math.abs(value) < 0.01) return value.toExponential(2);
+  return Number.isInteger(value) ? String(value) : value.toPrecision(4);
+}
+
+/** One measurement as a line of text. */
+export function measurementLine(m: Measurement): string {
+  const mark = m.pass === null ? (m.value === null ? "?" : "·") : m.pass ? "✓" : "✗";
+  const baseline = m.baseline === undefined ? "" : ` against ${format(m.baseline)}`;
+  const ratio = m.ratio == null ? "" : ` (${m.ratio.toFixed(3)}×)`;
+  return `${mark} ${m.name}: ${format(m.value)} ${m.unit}${baseline}${ratio}${m.bar ? ` — bar ${m.bar}` : ""}`;
+}
+
+/**
+ * Runs a bar: prints what it measures, writes `--json FILE`, and exits with 1 if a bar falls short or 2 if something
+ * that has a bar could not be measured.
+ */
+export async function runBar(name: string, body: (context: BarContext) => Promise<void>): Promise<void> {
+  const argv = process.argv.slice(2);
+  const inputs: string[] = [];
+  let json: string | undefined;
+  let quick = false;
+  for (let i = 0; i < argv.length; i++) {
+    if (argv[i] === "--json") json = argv[++i];
+    else if (argv[i] === "--quick") quick = true;
+    else inputs.push(argv[i]!);
+  }
+  for (const file of inputs) if (!existsSync(file)) throw new Error(`no such input file: ${file}`);
+  const measurements: Measurement[] = [];
+  const started = Date.now();
+  await body({
+    inputs,
+    quick,
+    log: (line) => process.stderr.write(`${line}\n`),
+    measure(m) {
+      measurements.push(m);
+      console.log(measurementLine(m));
+    },
+  });
+  const report: BarReport = {
+    name,
+    machine: {
+      cpu: cpus()[0]?.model ?? "unknown",
+      cores: cpus().length,
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      node: process.version,
+    },
+    commit: commitHash(),
+    measurements,
+  };
+  if (json) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+  const failed = measurements.filter((m) => m.pass === false).length;
+  const absent = measurements.filter((m) => m.value === null && m.bar).length;
+  const verdict = failed
+    ? `${failed} fell short`
+    : absent
+      ? `${absent} not measured`
+      : measurements.length
+        ? "all hold"
+        : "nothing measured";
+  console.log(
+    `bar:${name} ${verdict} · ${report.machine.cpu}, ${report.machine.cores} cores, Node ${report.machine.node}, commit ${report.commit}, ${((Date.now() - started) / 1000).toFixed(1)} s`,
+  );
+  process.exit(failed ? 1 : absent || !measurements.length ? 2 : 0);
+}
