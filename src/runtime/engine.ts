@@ -1,0 +1,58 @@
+/**
+ * What runs lowered graphs. The Node engine (ONNX Runtime, in this thread or in a worker) implements it; a browser engine
+ * can stand in its place.
+ */
+import type { NDArray } from "../util/ndarray.ts";
+
+/** A model as an engine takes it. */
+export interface EngineModel {
+  /** Bytes of the ONNX model. */
+  readonly bytes: Uint8Array;
+  /** Folder that external weights are relative to. */
+  readonly weightFolder?: string;
+  /** Name for messages. */
+  readonly name: string;
+}
+
+/** Options of a session. */
+export interface SessionOptions {
+  /** Threads of one operation; all cores by default. */
+  readonly threads?: number;
+  /** Collect milliseconds per node; read them with {@link EngineSession.profile}. */
+  readonly profile?: boolean;
+}
+
+/** Time that one node of a profiled session took. */
+export interface NodeTiming {
+  readonly name: string;
+  readonly opType: string;
+  /** Total milliseconds over all runs. */
+  readonly milliseconds: number;
+  /** Number of executions. */
+  readonly calls: number;
+}
+
+/** A loaded model. */
+export interface EngineSession {
+  /**
+   * Runs the model. Inputs are handed over without a copy where the engine lives in this thread.
+   * @param outputs names of the outputs to return.
+   * @param into arrays that results are written to instead of new ones.
+   */
+  run(
+    feeds: Readonly<Record<string, NDArray>>,
+    outputs: readonly string[],
+    into?: Readonly<Record<string, NDArray>>,
+  ): Promise<Record<string, NDArray>>;
+  /** Ends profiling and returns the time of every node. */
+  profile(): Promise<NodeTiming[]>;
+  /** Frees the model's memory; later runs fail with `disposed`. */
+  dispose(): Promise<void>;
+}
+
+/** Loads models. */
+export interface Engine {
+  load(model: EngineModel, options?: SessionOptions): Promise<EngineSession>;
+  /** Frees everything that was loaded. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,5 @@
+/** Compiling and running tensor functions; ONNX export. */
+export * from "./compile.ts";
+export * from "./engine.ts";
+export { type LoweredGraph, type LowerOptions, lowerGraph } from "./lower.ts";
+export { encodeOnnxModel, type OnnxGraph, type OnnxInitializer, type OnnxNode, type OnnxValue } from "./onnx/model.ts";

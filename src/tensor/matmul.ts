@@ -1,0 +1,51 @@
+/**
+ * Matrix products.
+ */
+import { dtypes } from "../util/dtype.ts";
+import { fail } from "../util/errors.ts";
+import { sumTo } from "./broadcast.ts";
+import { broadcastShapes, type Dim, shapeText } from "./dims.ts";
+import { reshape, transpose } from "./movement.ts";
+import { defineOp, type Tensor } from "./tensor.ts";
+
+const matmulOp = defineOp({
+  name: "matmul",
+  infer([a, b]) {
+    const [x, y] = [a!.shape, b!.shape];
+    if (a!.dtype !== b!.dtype || !dtypes[a!.dtype].float)
+      fail("dtype", `matmul: needs two float tensors of one dtype, got ${a!.dtype} and ${b!.dtype}`);
+    if (x.length < 2 || y.length < 2) fail("shape", `matmul: needs matrices, got ${shapeText(x)} × ${shapeText(y)}`);
+    if (x[x.length - 1] !== y[y.length - 2])
+      fail("shape", `matmul: inner dimensions differ, ${shapeText(x)} × ${shapeText(y)}`);
+    const batch = broadcastShapes("matmul", x.slice(0, -2), y.slice(0, -2));
+    return [{ dtype: a!.dtype, shape: [...batch, x[x.length - 2]!, y[y.length - 1]!] }];
+  },
+  lower: (context, inputs) => [context.node("MatMul", inputs)],
+  vjp({ inputs: [a, b] }, [cotangent]) {
+    if (!cotangent) return [undefined, undefined];
+    return [sumTo(matmul(cotangent, swapLast(b!)), a!.shape), sumTo(matmul(swapLast(a!), cotangent), b!.shape)];
+  },
+});
+
+/** Swaps the last two axes. */
+export function swapLast(x: Tensor): Tensor {
+  const axes = x.shape.map((_, i) => i);
+  [axes[x.rank - 2], axes[x.rank - 1]] = [x.rank - 1, x.rank - 2];
+  return transpose(x, axes);
+}
+
+/**
+ * Matrix product `[…, m, k] × […, k, n] → […, m, n]` with broadcast leading axes; a vector on either side is a matrix
+ * of one row or column whose axis is dropped from the result.
+ * @throws `shape` when the inner dimensions differ.
+ */
+export function matmul(a: Tensor, b: Tensor): Tensor {
+  const left = a.rank === 1 ? reshape(a, [1, a.shape[0]!]) : a;
+  const right = b.rank === 1 ? reshape(b, [b.shape[0]!, 1]) : b;
+  const product = matmulOp([left, right], {})[0]!;
+  if (a.rank > 1 && b.rank > 1) return product;
+  const shape: Dim[] = [...product.shape];
+  if (b.rank === 1) shape.pop();
+  if (a.rank === 1) shape.splice(b.rank === 1 ? -1 : -2, 1);
+  return reshape(product, shape);
+}
