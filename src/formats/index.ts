@@ -1,0 +1,2 @@
+/** File formats: GGUF and safetensors weights, tokenizers and chat templates. */
+export * from "./gguf/index.ts";
