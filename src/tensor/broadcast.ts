@@ -1,9 +1,10 @@
 /**
- * Broadcasting and its transpose, the sum: each is the other's gradient, so they share a file. Other reductions live in
- * `reduce.ts`.
+ * Broadcasting and its transpose, the sum: each is the other's gradient, so they share a file. Other reductions live
+ * in `reduce.ts`.
  */
 import { dtypes } from "../util/dtype.ts";
 import { fail } from "../util/errors.ts";
+import { NDArray } from "../util/ndarray.ts";
 import { broadcastShapes, type Dim, normalizeAxes, normalizeDim, shapeText } from "./dims.ts";
 import { reshape } from "./movement.ts";
 import { defineOp, type Tensor } from "./tensor.ts";
@@ -66,7 +67,12 @@ const broadcastOp = defineOp<{ readonly shape: readonly Dim[] }>({
       fail("shape", `broadcastTo: ${shapeText(x!.shape)} does not broadcast to ${shapeText(shape)}`);
     return [{ dtype: x!.dtype, shape }];
   },
-  lower: (context, [x], { attributes }) => [context.node("Expand", [x!, context.shape(attributes.shape)])],
+  lower(context, [x], { inputs, attributes: { shape } }) {
+    // ONNX Runtime drops an Expand of size 1 to a constant 0 (1.30), so nothing is expanded there
+    if (!shape.includes(0)) return [context.node("Expand", [x!, context.shape(shape)])];
+    const nothing = context.constant(NDArray.zeros([0], inputs[0]!.dtype));
+    return [context.node("Reshape", [nothing, context.shape(shape)], { allowzero: { int: 1 } })];
+  },
   vjp: ({ inputs: [x] }, [cotangent]) => [cotangent && sumTo(cotangent, x!.shape)],
 });
 

@@ -1,11 +1,52 @@
 /** Symbolic tensors: ops, gradients, dimensions. Graphs are run by `bletchley/runtime`. */
-
+export * from "./activations.ts";
+export * from "./arrange.ts";
 export { broadcastTo, type ReduceOptions, sum, sumTo } from "./broadcast.ts";
+export { cast } from "./cast.ts";
+export * from "./compare.ts";
 export * from "./dims.ts";
+export * from "./einsum.ts";
 export * from "./elementwise.ts";
+export * from "./elementwise-extrema.ts";
+export {
+  abs,
+  atan,
+  atan2,
+  ceil,
+  cos,
+  erf,
+  exp,
+  expm1,
+  floor,
+  log,
+  log1p,
+  neg,
+  pow,
+  reciprocal,
+  round,
+  rsqrt,
+  sign,
+  sin,
+  sqrt,
+  square,
+  tan,
+  tanh,
+} from "./functions.ts";
+export {
+  embedding,
+  gather,
+  gatherNd,
+  indexAdd,
+  scatterNd,
+  scatterNdAdd,
+} from "./gather.ts";
+export * from "./gather-elements.ts";
 export * from "./grad.ts";
 export * from "./lowering.ts";
 export * from "./matmul.ts";
 export * from "./methods.ts";
 export * from "./movement.ts";
+export * from "./reduce.ts";
+export { concat, flip, type SliceRange, slice, split, stack } from "./slice.ts";
+export * from "./sort.ts";
 export * from "./tensor.ts";

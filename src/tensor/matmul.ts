@@ -1,11 +1,12 @@
 /**
- * Matrix products.
+ * Matrix products. Other contractions live in `einsum.ts`.
  */
 import { dtypes } from "../util/dtype.ts";
 import { fail } from "../util/errors.ts";
 import { sumTo } from "./broadcast.ts";
 import { broadcastShapes, type Dim, shapeText } from "./dims.ts";
-import { reshape, transpose } from "./movement.ts";
+import { add, mul } from "./elementwise.ts";
+import { reshape, transpose, unsqueeze } from "./movement.ts";
 import { defineOp, type Tensor } from "./tensor.ts";
 
 const matmulOp = defineOp({
@@ -48,4 +49,17 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   if (b.rank === 1) shape.pop();
   if (a.rank === 1) shape.splice(b.rank === 1 ? -1 : -2, 1);
   return reshape(product, shape);
+}
+
+/** `x Wᵀ + b`: `[…, in] × [out, in] → […, out]`. */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  const y = matmul(x, swapLast(weight));
+  return bias ? add(y, bias) : y;
+}
+
+/** All products of the elements of two vectors: `[m], [n] → [m, n]`. */
+export function outer(a: Tensor, b: Tensor): Tensor {
+  if (a.rank !== 1 || b.rank !== 1)
+    fail("shape", `outer: needs two vectors, got ${shapeText(a.shape)} and ${shapeText(b.shape)}`);
+  return mul(unsqueeze(a, 1), unsqueeze(b, 0));
 }

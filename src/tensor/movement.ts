@@ -1,8 +1,9 @@
 /**
- * Ops that move elements without computing: reshape and transpose. Broadcasting lives in `broadcast.ts`; slicing and joining in `slice.ts`.
+ * Ops that move elements without computing: reshape (with squeeze and unsqueeze) and transpose. Broadcasting lives in
+ * `broadcast.ts`, slicing and joining in `slice.ts`, what is composed of these in `arrange.ts`.
  */
 import { fail } from "../util/errors.ts";
-import { type Dim, divideDims, normalizeDim, shapeSize, shapeText } from "./dims.ts";
+import { type Dim, divideDims, normalizeAxes, normalizeDim, shapeSize, shapeText } from "./dims.ts";
 import { defineOp, type Tensor } from "./tensor.ts";
 
 const reshapeOp = defineOp<{ readonly shape: readonly Dim[] }>({
@@ -27,6 +28,14 @@ const reshapeOp = defineOp<{ readonly shape: readonly Dim[] }>({
           context.int64s(shape.map((n, i) => (typeof n === "number" ? n : kept[i] ? 0 : -1))),
         ]),
       ];
+    // axes of size 1 come and go without knowing the others
+    const from = inputs[0]!.shape;
+    const ones = (dims: readonly Dim[]) => dims.flatMap((n, i) => (n === 1 ? [i] : []));
+    if (String(from.filter((n) => n !== 1)) === String(shape.filter((n) => n !== 1))) {
+      const [gone, added] = [ones(from), ones(shape)];
+      const squeezed = gone.length ? context.node("Squeeze", [x!, context.int64s(gone)]) : x!;
+      return [added.length ? context.node("Unsqueeze", [squeezed, context.int64s(added)]) : squeezed];
+    }
     return [context.node("Reshape", [x!, context.shape(shape)], { allowzero: { int: 1 } })];
   },
   vjp: ({ inputs: [x] }, [cotangent]) => [cotangent && reshape(cotangent, x!.shape)],
@@ -47,6 +56,28 @@ export function reshape(x: Tensor, shape: readonly Dim[]): Tensor {
   }
   if (target.length === x.rank && target.every((n, i) => n === x.shape[i])) return x;
   return reshapeOp([x], { shape: target })[0]!;
+}
+
+/** Drops axes of size 1: the given ones, or all of them. @throws `shape` when a given axis is larger. */
+export function squeeze(x: Tensor, axes: number | readonly number[] | null = null): Tensor {
+  const gone = normalizeAxes("squeeze", axes, x.rank).filter((axis) => axes !== null || x.shape[axis] === 1);
+  for (const axis of gone)
+    if (x.shape[axis] !== 1) fail("shape", `squeeze: axis ${axis} of ${shapeText(x.shape)} is not of size 1`);
+  return reshape(
+    x,
+    x.shape.filter((_, i) => !gone.includes(i)),
+  );
+}
+
+/** Adds axes of size 1; they are counted in the result. */
+export function unsqueeze(x: Tensor, axes: number | readonly number[]): Tensor {
+  const count = typeof axes === "number" ? 1 : axes.length;
+  const added = normalizeAxes("unsqueeze", axes, x.rank + count);
+  const rest = [...x.shape];
+  return reshape(
+    x,
+    Array.from({ length: x.rank + count }, (_, i) => (added.includes(i) ? 1 : rest.shift()!)),
+  );
 }
 
 const transposeOp = defineOp<{ readonly permutation: readonly number[] }>({

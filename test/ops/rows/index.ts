@@ -1,0 +1,17 @@
+/**
+ * Rows of the op table by golden family.
+ */
+import { elementwise } from "./elementwise.ts";
+import type { Family } from "./row.ts";
+import { gatherScatter, matmul, movement, reduce } from "./structure.ts";
+
+export type { Family, GoldenRow, OpExample } from "./row.ts";
+
+/** All families, named like their files of goldens. */
+export const families: Readonly<Record<string, Family>> = {
+  elementwise,
+  reduce,
+  matmul,
+  movement,
+  "gather-scatter": gatherScatter,
+};
