@@ -177,8 +177,8 @@ export interface FileSlice {
 
 /** A named weight: what modules own, checkpoints hold and optimisers change. */
 export class Parameter {
-  /** Path of the parameter, such as `model.layers.0.self_attn.q_proj.weight`. */
-  readonly name: string;
+  /** Path of the parameter, such as `model.layers.0.self_attn.q_proj.weight`; given when its module tree is complete. */
+  name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
   /** Current values, or where they lie in a file; absent until loaded or initialised. */

@@ -35,7 +35,7 @@ let binding: Promise<typeof Ort> | undefined;
 
 /** Loads ONNX Runtime. @throws `engine` with the remedy when its native library is missing. */
 async function ort(): Promise<typeof Ort> {
-  binding ??= import("onnxruntime-node").then((module) => module.default as unknown as typeof Ort);
+  binding ??= import("onnxruntime-node").then((module) => (module.default ?? module) as unknown as typeof Ort);
   try {
     return await binding;
   } catch (thrown) {
@@ -148,8 +148,8 @@ export class OrtEngine implements Engine {
 
   async load(model: EngineModel, options: SessionOptions = {}): Promise<EngineSession> {
     const runtime = await ort();
-    const session: Record<string, string> = { "session.set_denormal_as_zero": "1" };
-    if (model.weightFolder) session["session.model_external_initializers_file_folder_path"] = model.weightFolder;
+    const session: Record<string, string> = { set_denormal_as_zero: "1" };
+    if (model.weightFolder) session.model_external_initializers_file_folder_path = model.weightFolder;
     const profilePrefix = options.profile
       ? join(tmpdir(), `bletchley-profile-${process.pid}-${Date.now()}`)
       : undefined;

@@ -1,0 +1,40 @@
+/**
+ * Forms in which a model's linear layers can be stored and computed. A form says what is stored for a layer, how to get
+ * that from float weights, and how the product is written; nothing else in the project knows how weights are stored.
+ */
+import type { Parameter } from "../../tensor/index.ts";
+import type { LinearKernel } from "../../nn/linear.ts";
+import type { DType } from "../../util/dtype.ts";
+import type { NDArray } from "../../util/ndarray.ts";
+
+/** What a linear layer does in a decoder; forms may treat roles differently. */
+export type LinearRole = "attention.qkv" | "attention.output" | "mlp.in" | "mlp.out" | "head";
+
+/** Size and role of one linear layer, or of a group that is computed as one. */
+export interface LinearSpec {
+  readonly role: LinearRole;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+}
+
+/** Element type and shape of a stored array. */
+export interface StoredArray {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** A way to store and compute linear layers. */
+export interface LinearForm {
+  /** Name, as in `--form int8`. */
+  readonly name: string;
+  /** One line on what it is. */
+  readonly description: string;
+  /** Increased whenever stored arrays change, so that old caches are not used. */
+  readonly version: number;
+  /** What is stored for a layer. */
+  stored(spec: LinearSpec): Readonly<Record<string, StoredArray>>;
+  /** Converts float weights `[out, in]`, row by row. */
+  convert(spec: LinearSpec, weights: Float32Array): Readonly<Record<string, NDArray>>;
+  /** The product, computed from stored arrays. */
+  kernel(spec: LinearSpec, parameters: Readonly<Record<string, Parameter>>): LinearKernel;
+}

@@ -1,0 +1,85 @@
+/**
+ * From a model file to a decoder that can run: open, convert once, cache, build the step's graph, load it into an engine.
+ */
+import { readGguf } from "../formats/index.ts";
+import { type Engine, loadGraph } from "../runtime/index.ts";
+import type { ByteSource } from "../util/bytes.ts";
+import { fail } from "../util/errors.ts";
+import type { ProgressListener } from "../util/progress.ts";
+import type { Checkpoint } from "./checkpoint/checkpoint.ts";
+import { GgufCheckpoint } from "./checkpoint/gguf.ts";
+import { buildDecoder } from "./families/index.ts";
+import { formNamed, forms } from "./forms/index.ts";
+import { buildStepGraph, type StepGraphOptions } from "./step-graph.ts";
+import { StepModel } from "./step-model.ts";
+import { convertWeights, installWeights } from "./weights.ts";
+
+/** Increased whenever stored weights change their meaning. */
+const converterVersion = 1;
+
+/** How a decoder is loaded. */
+export interface LoadDecoderOptions extends StepGraphOptions {
+  /** Name of the weight form; the default form when absent. */
+  readonly form?: string;
+  /** Folder for converted weights. */
+  readonly cacheFolder: string;
+  /** SHA-256 of the model file: the converted weights belong to it. */
+  readonly sha256: string;
+  readonly threads?: number;
+  readonly engine?: Engine;
+  /** Collect milliseconds per node. */
+  readonly profile?: boolean;
+  readonly onProgress?: ProgressListener;
+}
+
+/** A decoder ready to run, and where its parts came from. */
+export interface LoadedDecoder {
+  readonly model: StepModel;
+  readonly checkpoint: Checkpoint;
+  readonly form: string;
+  /** Frees everything. */
+  dispose(): Promise<void>;
+}
+
+/** Loads a decoder from a checkpoint. */
+export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOptions): Promise<LoadedDecoder> {
+  const { config } = checkpoint;
+  if (config.family === "bert") fail("unsupported", "a BERT encoder cannot generate; use it for embeddings");
+  const form = options.form === undefined ? forms[0]! : formNamed(options.form);
+  const decoder = buildDecoder(config);
+  const { openWeights, WeightWriter } = await import("../runtime/node/weight-file.ts");
+  const { RowFile } = await import("../runtime/node/row-file.ts");
+  const key = `${options.sha256} ${form.name} v${form.version} c${converterVersion}`;
+  const folder = `${options.cacheFolder}/${options.sha256.slice(0, 16)}-${form.name}`;
+  let stored = await openWeights(folder, key);
+  if (!stored) {
+    const writer = new WeightWriter(folder, key);
+    try {
+      await convertWeights(decoder, checkpoint, form, decoder._embeddingPath, writer, options.onProgress);
+    } catch (thrown) {
+      await writer.abort();
+      throw thrown;
+    }
+    stored = await writer.finish();
+  }
+  installWeights(decoder, form, stored);
+  const executable = await loadGraph(buildStepGraph(decoder, options), options);
+  const embeddings = new RowFile(checkpoint.table(decoder._embeddingPath));
+  const positions = decoder._positionPath === undefined ? undefined : new RowFile(checkpoint.table(decoder._positionPath));
+  const model = new StepModel(config, executable, embeddings, positions);
+  return {
+    model,
+    checkpoint,
+    form: form.name,
+    async dispose() {
+      await model.dispose();
+      embeddings.close();
+      positions?.close();
+    },
+  };
+}
+
+/** Opens a GGUF file as a checkpoint. */
+export async function openGguf(source: ByteSource, path: string): Promise<GgufCheckpoint> {
+  return new GgufCheckpoint(await readGguf(source), path);
+}

@@ -1,0 +1,79 @@
+/**
+ * Linear layers, alone and in groups that read the same input. How the product is computed can be replaced (8-bit
+ * columns, 4-bit blocks …) without the layer's owner knowing.
+ */
+import { concat, matmul, Parameter, split, type Tensor, transpose, withScope } from "../tensor/index.ts";
+import { Module } from "./module.ts";
+
+/** Another way to compute `x × Wᵀ`, with parameters of its own. */
+export interface LinearKernel {
+  /** The stored arrays, by a short name. */
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  /** The product without bias: `[n, in] → [n, out]`. */
+  apply(x: Tensor): Tensor;
+}
+
+/** `y = x Wᵀ + b`. */
+export class Linear extends Module {
+  /** `[out, in]`. */
+  readonly weight: Parameter;
+  /** `[out]`. */
+  readonly bias?: Parameter;
+  /** Replaces the product by `weight`. */
+  _kernel?: LinearKernel;
+
+  constructor(inFeatures: number, outFeatures: number, options: { readonly bias?: boolean } = {}) {
+    super();
+    this.weight = new Parameter("weight", "f32", [outFeatures, inFeatures]);
+    if (options.bias) this.bias = new Parameter("bias", "f32", [outFeatures]);
+  }
+
+  /** Number of inputs. */
+  get inFeatures(): number {
+    return this.weight.shape[1]!;
+  }
+
+  /** Number of outputs. */
+  get outFeatures(): number {
+    return this.weight.shape[0]!;
+  }
+
+  /** `[…, in] → […, out]`. */
+  forward(x: Tensor): Tensor {
+    const y = this._kernel ? this._kernel.apply(x) : matmul(x, transpose(this.weight.tensor));
+    return this.bias ? y.add(this.bias.tensor) : y;
+  }
+}
+
+/** Several linear layers that read the same input, computed as one product where a kernel is set. */
+export class LinearGroup extends Module {
+  override readonly _inline = true;
+  readonly _names: readonly string[];
+  _kernel?: LinearKernel;
+
+  /** @param outFeatures outputs by the layer's name, in the order in which they lie side by side. */
+  constructor(inFeatures: number, outFeatures: Readonly<Record<string, number>>, options: { readonly bias?: boolean } = {}) {
+    super();
+    this._names = Object.keys(outFeatures);
+    for (const [name, out] of Object.entries(outFeatures)) Object.assign(this, { [name]: new Linear(inFeatures, out, options) });
+  }
+
+  /** The layers, in order. */
+  get parts(): readonly Linear[] {
+    return this._names.map((name) => (this as unknown as Record<string, Linear>)[name]!);
+  }
+
+  /** All results side by side, `[n, Σ out]`. */
+  packed(x: Tensor): Tensor {
+    const parts = this.parts;
+    if (!this._kernel) return concat(parts.map((part, i) => withScope(this._names[i]!, () => part.forward(x))), -1);
+    const y = this._kernel.apply(x);
+    return parts[0]!.bias ? y.add(concat(parts.map((part) => part.bias!.tensor), -1)) : y;
+  }
+
+  /** The results one by one. */
+  forward(x: Tensor): readonly Tensor[] {
+    if (!this._kernel) return this.parts.map((part, i) => withScope(this._names[i]!, () => part.forward(x)));
+    return split(this.packed(x), this.parts.map((part) => part.outFeatures), -1);
+  }
+}
