@@ -1,6 +1,7 @@
 /** Symbolic tensors: ops, gradients, dimensions. Graphs are run by `bletchley/runtime`. */
 export * from "./activations.ts";
 export * from "./arrange.ts";
+export * from "./attention.ts";
 export { broadcastTo, type ReduceOptions, sum, sumTo } from "./broadcast.ts";
 export { cast } from "./cast.ts";
 export * from "./compare.ts";
@@ -42,11 +43,17 @@ export {
 } from "./gather.ts";
 export * from "./gather-elements.ts";
 export * from "./grad.ts";
+export * from "./losses.ts";
+export * from "./losses-regression.ts";
 export * from "./lowering.ts";
 export * from "./matmul.ts";
 export * from "./methods.ts";
 export * from "./movement.ts";
+export * from "./normalize.ts";
+export * from "./normalize-channels.ts";
+export * from "./quantize.ts";
 export * from "./reduce.ts";
 export { concat, flip, type SliceRange, slice, split, stack } from "./slice.ts";
+export * from "./softmax.ts";
 export * from "./sort.ts";
 export * from "./tensor.ts";

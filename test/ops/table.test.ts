@@ -42,7 +42,11 @@ async function replay(
         names.map((name) => constant(toArray(golden.cotangents![name]!))),
         wanted.map((name) => (inputs as Record<string, Tensor>)[name]!),
       );
-      const everything = { ...outputs, ...Object.fromEntries(wanted.map((name, i) => [`grad:${name}`, pulled[i]!])) };
+      // prefixes, because an output may be named like an input
+      const everything = {
+        ...Object.fromEntries(Object.entries(outputs).map(([name, y]) => [`out:${name}`, y])),
+        ...Object.fromEntries(wanted.map((name, i) => [`grad:${name}`, pulled[i]!])),
+      };
       noteOps(Object.values(everything));
       return everything;
     },
@@ -53,7 +57,7 @@ async function replay(
   const results: Record<string, NDArray> = await executable.run(arrays);
   await executable.dispose();
   for (const [name, want] of Object.entries(golden.outputs))
-    expectClose(results[name]!, want, golden.tolerance, `output ${name}`);
+    expectClose(results[`out:${name}`]!, want, golden.tolerance, `output ${name}`);
   for (const name of wanted) {
     const stored = golden.grads![name]!;
     const want = ownGradients[name] ? { ...stored, data: [...ownGradients[name]] } : stored;

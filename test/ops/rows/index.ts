@@ -2,6 +2,7 @@
  * Rows of the op table by golden family.
  */
 import { elementwise } from "./elementwise.ts";
+import { attention, losses, normalize, quantize } from "./networks.ts";
 import type { Family } from "./row.ts";
 import { gatherScatter, matmul, movement, reduce } from "./structure.ts";
 
@@ -14,4 +15,8 @@ export const families: Readonly<Record<string, Family>> = {
   matmul,
   movement,
   "gather-scatter": gatherScatter,
+  normalize,
+  attention,
+  losses,
+  quantize,
 };

@@ -1,0 +1,144 @@
+/**
+ * Rows of what networks are made of: normalisation, attention, losses.
+ */
+import type { Tensor } from "../../../src/tensor/index.ts";
+import * as t from "../../../src/tensor/index.ts";
+import { type Family, integers, numbers, one } from "./row.ts";
+
+/** Normalisation. */
+export const normalize: Family = {
+  golden: {
+    softmax: ({ x }, { axis }) => ({ y: t.softmax(x!, axis) }),
+    logSoftmax: ({ x }, { axis }) => ({ y: t.logSoftmax(x!, axis) }),
+    layerNorm: ({ x, weight, bias }, { normalizedShape, epsilon }) => ({
+      y: t.layerNorm(x!, weight, bias, { epsilon, axes: normalizedShape.length }),
+    }),
+    rmsNorm: ({ x, weight }, { epsilon, weightOffset }) => ({
+      y: t.rmsNorm(x!, weightOffset ? weight!.add(weightOffset) : weight, { epsilon }),
+    }),
+    batchNorm({ x, weight, bias, runningMean, runningVar }, { training, momentum, epsilon }) {
+      const statistics = { runningMean: runningMean!, runningVariance: runningVar! };
+      const out = t.batchNorm(x!, { weight, bias, training, momentum, epsilon, ...statistics });
+      return { y: out.y, runningMean: out.runningMean, runningVar: out.runningVariance };
+    },
+    groupNorm: ({ x, weight, bias }, { groups, epsilon }) => ({
+      y: t.groupNorm(x!, groups, weight, bias, { epsilon }),
+    }),
+    instanceNorm: ({ x, weight, bias }, { epsilon }) => ({ y: t.instanceNorm(x!, weight, bias, { epsilon }) }),
+    l2Normalize: ({ x }, { axis, epsilon }) => ({ y: t.l2Normalize(x!, axis, epsilon) }),
+  },
+  examples: {
+    softmax: one((x) => t.softmax(x, 0)),
+    logSoftmax: one((x) => t.logSoftmax(x, 1)),
+    standardize: one((x) => t.standardize(x, [0, 2]), [2, 2, 3]),
+    layerNorm: {
+      inputs: () => ({ x: numbers([3, 4], 1), weight: numbers([4], 2), bias: numbers([4], 3) }),
+      apply: ({ x, weight, bias }) => t.layerNorm(x!, weight!, bias!, { epsilon: 0.1 }),
+    },
+    rmsNorm: {
+      inputs: () => ({ x: numbers([3, 4], 1), weight: numbers([4], 2) }),
+      apply: ({ x, weight }) => t.rmsNorm(x!, weight!, { epsilon: 0.1 }),
+    },
+    skipRmsNorm: {
+      inputs: () => ({ x: numbers([3, 4], 1), delta: numbers([3, 4], 2), weight: numbers([4], 3) }),
+      apply({ x, delta, weight }) {
+        const [y, sum] = t.skipRmsNorm(x!, delta!, weight!, { epsilon: 0.1 });
+        return y.mul(sum).add(sum);
+      },
+    },
+  },
+};
+
+/** Attention and positions. */
+export const attention: Family = {
+  golden: {
+    rope: ({ x, positions }, attrs) => ({ y: t.rope(x!, positions!, attrs) }),
+    scaledDotProductAttention: ({ q, k, v, mask, bias }, { scale, causal, softcap, window }) => ({
+      y: t.scaledDotProductAttention(q!, k!, v!, {
+        scale: scale ?? undefined,
+        causal: causal ?? undefined,
+        mask,
+        bias,
+        softcap,
+        window,
+      }),
+    }),
+    multiHeadAttention({ query, key, value, inWeight, inBias, outWeight, outBias, keyMask }, { heads }) {
+      const projections = { inWeight: inWeight!, inBias, outWeight: outWeight!, outBias };
+      const mask = keyMask?.unsqueeze([1, 2]);
+      return t.multiHeadAttention(query!, key!, value!, heads, projections, { mask });
+    },
+  },
+  examples: {},
+};
+
+const element =
+  (f: (x: Tensor, target: Tensor, reduction: t.LossReduction) => Tensor) =>
+  ({ x, target }: Record<string, Tensor>, { reduction }: { reduction: t.LossReduction }) => ({
+    y: f(x!, target!, reduction),
+  });
+
+/** Losses. */
+export const losses: Family = {
+  golden: {
+    crossEntropy: ({ logits, target, classWeights }, { reduction, labelSmoothing, ignoreIndex }) => ({
+      y: t.crossEntropy(logits!, target!, { reduction, labelSmoothing, ignoreIndex, classWeights }),
+    }),
+    nllLoss: ({ logProbabilities, target }, { reduction }) => ({
+      y: t.nllLoss(logProbabilities!, target!, { reduction }),
+    }),
+    klDivergence: ({ logProbabilities, target }, { reduction, logTarget }) => ({
+      y: t.klDivergence(logProbabilities!, target!, { reduction, logTarget }),
+    }),
+    meanSquaredError: element(t.meanSquaredError),
+    meanAbsoluteError: element(t.meanAbsoluteError),
+    huber: ({ x, target }, { delta, reduction }) => ({ y: t.huber(x!, target!, delta, reduction) }),
+    smoothL1: ({ x, target }, { beta, reduction }) => ({ y: t.smoothL1(x!, target!, beta, reduction) }),
+    binaryCrossEntropyWithLogits: ({ logits, target, weight, positiveWeight }, { reduction }) => ({
+      y: t.binaryCrossEntropyWithLogits(logits!, target!, { reduction, weight, positiveWeight }),
+    }),
+  },
+  later: {
+    ctcLoss: "speech and text recognition",
+    diceLoss: "vision",
+    sigmoidFocalLoss: "vision",
+    cosineSimilarity: "retrieval",
+    tripletMargin: "retrieval",
+    infoNce: "retrieval",
+  },
+  examples: {
+    tokenLoss: {
+      inputs: () => ({ logits: numbers([3, 4], 1), target: integers([2, 0, 3]) }),
+      apply: ({ logits, target }) => t.crossEntropy(logits!, target!, { reduction: "none" }),
+    },
+  },
+};
+
+/** Quantisation. Bit patterns are tested with `util/dtype`, GGUF blocks with the file format. */
+export const quantize: Family = {
+  golden: {
+    quantizeSymmetric: ({ x }, { bits, axis }) => ({ ...t.quantizeSymmetric(x!, bits, axis) }),
+    quantizeAsymmetric: ({ x }, { bits, axis }) => ({ ...t.quantizeAsymmetric(x!, bits, axis) }),
+    quantizeBlocks4: ({ x }, { blockSize, symmetric }) => ({ ...t.quantizeBlocks4(x!, blockSize, symmetric) }),
+    quantizeLinear: ({ x, scale, zeroPoint }, { range }) => ({
+      y: t.quantizeLinear(x!, scale!, zeroPoint!, range),
+    }),
+    dequantizeLinear: ({ q, scale, zeroPoint }) => ({ y: t.dequantizeLinear(q!, scale!, zeroPoint!) }),
+    fakeQuantize: ({ x }, { scale, zeroPoint, range }) => ({ y: t.fakeQuantize(x!, scale, zeroPoint, range) }),
+  },
+  later: {
+    f32ToF16: "src/util/dtype.test.ts replays it",
+    f32ToBf16: "src/util/dtype.test.ts replays it",
+    f16ToF32: "src/util/dtype.test.ts replays it",
+    bf16ToF32: "src/util/dtype.test.ts replays it",
+    ggufDequantize: "src/formats",
+    ggufQuantize: "src/formats",
+  },
+  examples: {
+    // a straight-through gradient is 1 where the function is flat; a step of a whole level sees it
+    roundStraightThrough: {
+      ...one((x) => t.fakeQuantize(x, 1 / 128, 0, [-(2 ** 15), 2 ** 15]), [2, 3]),
+      step: 1 / 4,
+    },
+  },
+};
