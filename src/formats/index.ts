@@ -1,2 +1,3 @@
 /** File formats: GGUF and safetensors weights, tokenizers and chat templates. */
 export * from "./gguf/index.ts";
+export * from "./tokenizer/index.ts";
