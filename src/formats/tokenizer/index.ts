@@ -1,4 +1,12 @@
 /** Tokenizers and chat templates. */
+
+export { type BuiltInTemplate, builtInTemplateFor, builtInTemplates } from "./built-in-templates.ts";
+export {
+  type ChatMessage,
+  type ChatTemplateInput,
+  type ChatTemplateLimits,
+  renderChatTemplate,
+} from "./chat-template.ts";
 export { tokenizerFromGguf } from "./from-gguf.ts";
 export { parseTokenizerJson, tokenizerFromJson } from "./from-json.ts";
 export { StreamDecoder } from "./stream.ts";
