@@ -3,6 +3,7 @@
  */
 import { dtypes } from "../util/dtype.ts";
 import { fail } from "../util/errors.ts";
+import { NDArray } from "../util/ndarray.ts";
 import { sumTo } from "./broadcast.ts";
 import { broadcastShapes, type Dim, shapeText } from "./dims.ts";
 import { add, mul } from "./elementwise.ts";
@@ -21,7 +22,11 @@ const matmulOp = defineOp({
     const batch = broadcastShapes("matmul", x.slice(0, -2), y.slice(0, -2));
     return [{ dtype: a!.dtype, shape: [...batch, x[x.length - 2]!, y[y.length - 1]!] }];
   },
-  lower: (context, inputs) => [context.node("MatMul", inputs)],
+  lower(context, inputs, { inputs: [a], outputs: [y] }) {
+    // ONNX Runtime leaves the result unwritten when it has fused a transpose and nothing is summed (1.30)
+    if (a!.shape[a!.shape.length - 1] !== 0 || y!.shape.includes(0)) return [context.node("MatMul", inputs)];
+    return [context.node("Expand", [context.constant(NDArray.zeros([], y!.dtype)), context.shape(y!.shape)])];
+  },
   vjp({ inputs: [a, b] }, [cotangent]) {
     if (!cotangent) return [undefined, undefined];
     return [sumTo(matmul(cotangent, swapLast(b!)), a!.shape), sumTo(matmul(swapLast(a!), cotangent), b!.shape)];
@@ -37,7 +42,8 @@ export function swapLast(x: Tensor): Tensor {
 
 /**
  * Matrix product `[…, m, k] × […, k, n] → […, m, n]` with broadcast leading axes; a vector on either side is a matrix
- * of one row or column whose axis is dropped from the result.
+ * of one row or column whose axis is dropped from the result. An inner dimension that turns out to be 0 only at run time
+ * gives zeros, unless an operand is a transpose: then ONNX Runtime 1.30 returns whatever lay in memory.
  * @throws `shape` when the inner dimensions differ.
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
