@@ -25,7 +25,10 @@ const blockMatmulOp = defineOp<BlockMatmulAttributes>({
     if (x!.shape[x!.shape.length - 1] !== inputs)
       fail("shape", `blockMatmul: weights have ${inputs} inputs, x is ${shapeText(x!.shape)}`);
     if (String(w!.shape) !== String([outputs, blocks, (blockSize * bits) / 8]) || scales!.shape[0] !== outputs * blocks)
-      fail("shape", `blockMatmul: weights ${shapeText(w!.shape)} or scales ${shapeText(scales!.shape)} do not fit ${outputs} × ${inputs}`);
+      fail(
+        "shape",
+        `blockMatmul: weights ${shapeText(w!.shape)} or scales ${shapeText(scales!.shape)} do not fit ${outputs} × ${inputs}`,
+      );
     return [{ dtype: "f32", shape: [...x!.shape.slice(0, -1), outputs] }];
   },
   lower: (context, inputs, { attributes }) => [

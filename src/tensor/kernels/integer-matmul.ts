@@ -11,10 +11,14 @@ const quantizeRowsOp = defineOp<{ readonly perRow: boolean }>({
   name: "quantizeRows",
   infer([x, scale, zero], { perRow }) {
     const [n] = x!.shape;
-    if (x!.shape.length !== 2 || x!.dtype !== "f32") fail("shape", `quantizeRows: needs f32[n, k], got ${x!.dtype}${shapeText(x!.shape)}`);
+    if (x!.shape.length !== 2 || x!.dtype !== "f32")
+      fail("shape", `quantizeRows: needs f32[n, k], got ${x!.dtype}${shapeText(x!.shape)}`);
     const wanted: Dim[] = perRow ? [n!] : [];
     if (String(scale!.shape) !== String(wanted) || String(zero!.shape) !== String(wanted))
-      fail("shape", `quantizeRows: scale ${shapeText(scale!.shape)} and zero point ${shapeText(zero!.shape)} should be ${shapeText(wanted)}`);
+      fail(
+        "shape",
+        `quantizeRows: scale ${shapeText(scale!.shape)} and zero point ${shapeText(zero!.shape)} should be ${shapeText(wanted)}`,
+      );
     return [{ dtype: "u8", shape: x!.shape }];
   },
   lower: (context, inputs, { attributes: { perRow } }) => [
@@ -35,7 +39,10 @@ const dequantizeRowsOp = defineOp<{ readonly perRow: boolean }>({
   name: "dequantizeRows",
   infer([x, scale], { perRow }) {
     if (x!.dtype !== "u8" || scale!.shape.length !== Number(perRow))
-      fail("dtype", `dequantizeRows: needs u8 rows and one scale a row, got ${x!.dtype}${shapeText(x!.shape)}, ${shapeText(scale!.shape)}`);
+      fail(
+        "dtype",
+        `dequantizeRows: needs u8 rows and one scale a row, got ${x!.dtype}${shapeText(x!.shape)}, ${shapeText(scale!.shape)}`,
+      );
     return [{ dtype: "f32", shape: x!.shape }];
   },
   lower: (context, inputs, { attributes: { perRow } }) => [
@@ -52,17 +59,26 @@ export function dequantizeRows(x: Tensor, scale: Tensor, zero: Tensor): Tensor {
 const integerMatmulOp = defineOp<{ readonly zero: number }>({
   name: "integerMatmul",
   infer([x, w, xScale, wScale]) {
-    if (x!.dtype !== "u8" || w!.dtype !== "i8") fail("dtype", `integerMatmul: needs u8 rows and i8 weights, got ${x!.dtype} and ${w!.dtype}`);
+    if (x!.dtype !== "u8" || w!.dtype !== "i8")
+      fail("dtype", `integerMatmul: needs u8 rows and i8 weights, got ${x!.dtype} and ${w!.dtype}`);
     if (x!.shape.length !== 2 || w!.shape.length !== 2 || x!.shape[1] !== w!.shape[0])
       fail("shape", `integerMatmul: inner dimensions differ, ${shapeText(x!.shape)} × ${shapeText(w!.shape)}`);
     if (xScale!.shape.length || wScale!.shape[0] !== w!.shape[1])
-      fail("shape", `integerMatmul: needs a scalar and one scale per column of ${shapeText(w!.shape)}, got ${shapeText(xScale!.shape)} and ${shapeText(wScale!.shape)}`);
+      fail(
+        "shape",
+        `integerMatmul: needs a scalar and one scale per column of ${shapeText(w!.shape)}, got ${shapeText(xScale!.shape)} and ${shapeText(wScale!.shape)}`,
+      );
     return [{ dtype: "f32", shape: [x!.shape[0]!, w!.shape[1]!] }];
   },
   lower: (context, [x, w, xScale, wScale], { attributes: { zero } }) => [
-    context.node("MatMulIntegerToFloat", [x!, w!, xScale!, wScale!, context.constant(NDArray.scalar(zero, "u8"))], {}, {
-      domain: "com.microsoft",
-    }),
+    context.node(
+      "MatMulIntegerToFloat",
+      [x!, w!, xScale!, wScale!, context.constant(NDArray.scalar(zero, "u8"))],
+      {},
+      {
+        domain: "com.microsoft",
+      },
+    ),
   ],
   vjp: "none",
 });

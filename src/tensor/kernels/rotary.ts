@@ -4,8 +4,8 @@
 import { fail } from "../../util/errors.ts";
 import { shapeText } from "../dims.ts";
 import { mul } from "../elementwise.ts";
-import { defineOp, type OpCall, type Tensor } from "../tensor.ts";
 import type { AttributeValue } from "../lowering.ts";
+import { defineOp, type OpCall, type Tensor } from "../tensor.ts";
 
 interface RotaryAttributes {
   readonly interleaved: boolean;
@@ -28,7 +28,9 @@ const rotaryOp: OpCall<RotaryAttributes> = defineOp<RotaryAttributes>({
     const half = inputs[1]!.shape[1] as number;
     const batched = context.node("Unsqueeze", [x!, context.int64s([0])]);
     const partial: Record<string, AttributeValue> =
-      2 * half < (dim as number) ? { rotary_embedding_dim: { int: 2 * half }, num_heads: { int: heads as number } } : {};
+      2 * half < (dim as number)
+        ? { rotary_embedding_dim: { int: 2 * half }, num_heads: { int: heads as number } }
+        : {};
     const rotated = context.node(
       "RotaryEmbedding",
       [batched, rows!, cos!, sin!],

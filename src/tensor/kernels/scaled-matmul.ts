@@ -12,7 +12,8 @@ const scaledMatmulOp = defineOp<{ readonly alpha: number }>({
   name: "scaledMatmulTransposed",
   infer([a, b]) {
     const [x, y] = [a!.shape, b!.shape];
-    if (a!.dtype !== "f32" || b!.dtype !== "f32") fail("dtype", `scaledMatmulTransposed: needs f32, got ${a!.dtype} and ${b!.dtype}`);
+    if (a!.dtype !== "f32" || b!.dtype !== "f32")
+      fail("dtype", `scaledMatmulTransposed: needs f32, got ${a!.dtype} and ${b!.dtype}`);
     if (x.length < 2 || y.length < 2 || x[x.length - 1] !== y[y.length - 1])
       fail("shape", `scaledMatmulTransposed: inner dimensions differ, ${shapeText(x)} × ${shapeText(y)} transposed`);
     const batch = broadcastShapes("scaledMatmulTransposed", x.slice(0, -2), y.slice(0, -2));
