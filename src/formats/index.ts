@@ -1,3 +1,5 @@
 /** File formats: GGUF and safetensors weights, tokenizers and chat templates. */
 export * from "./gguf/index.ts";
+export { type JsonLimits, parseJson } from "./json.ts";
+export * from "./safetensors.ts";
 export * from "./tokenizer/index.ts";
