@@ -6,7 +6,8 @@ import { dtypes } from "../util/dtype.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
 import { broadcastTo } from "./broadcast.ts";
-import { type Dim, normalizeAxis, shapeText } from "./dims.ts";
+import { onnxTypeOf } from "./cast.ts";
+import { type Dim, normalizeAxis, shapeSize, shapeText } from "./dims.ts";
 import { transpose, unsqueeze } from "./movement.ts";
 import { constant, defineOp, type OpCall, type Tensor, type TensorType } from "./tensor.ts";
 
@@ -123,10 +124,39 @@ export function scatterNd(x: Tensor, indices: Tensor, updates: Tensor): Tensor {
   return scatterNdOp([x, indices, updates], {})[0]!;
 }
 
+const allowZero = { allowzero: { int: 1 } } as const;
+
 const scatterNdAddOp: OpCall<Record<never, never>> = defineOp({
   name: "scatterNdAdd",
   infer: (inputs) => checkScatter("scatterNdAdd", inputs),
-  lower: (context, inputs) => [context.node("ScatterND", inputs, { reduction: { string: "add" } })],
+  lower(context, [x, indices, updates], { inputs: [{ shape }, { shape: tuples }] }) {
+    // ScatterND with a reduction adds from several threads at once and loses repeats (ONNX Runtime 1.30); ScatterElements
+    // does not, so tuples become row numbers of a matrix
+    const length = tuples[tuples.length - 1] as number;
+    const rows = shape.slice(0, length);
+    const width = shapeSize(shape.slice(length));
+    const count = shapeSize(tuples.slice(0, -1));
+    const matrix = (t: string, height: Dim) => context.node("Reshape", [t, context.shape([height, width])], allowZero);
+    let row = context.node("Cast", [indices!], { to: { int: onnxTypeOf("i64") } });
+    if (length > 1) {
+      const zero = context.constant(NDArray.scalar(0, "i64"));
+      const negative = context.node("Less", [row, zero]);
+      const wrapped = context.node("Add", [row, context.node("Where", [negative, context.shape(rows), zero])]);
+      const strides = context.shape(rows.map((_, i) => shapeSize(rows.slice(i + 1))));
+      row = context.node("ReduceSum", [context.node("Mul", [wrapped, strides]), context.int64s([-1])]);
+    }
+    const column = context.node("Reshape", [row, context.shape([count, 1])], allowZero);
+    const summed = context.node(
+      "ScatterElements",
+      [
+        matrix(x!, shapeSize(rows)),
+        context.node("Expand", [column, context.shape([count, width])]),
+        matrix(updates!, count),
+      ],
+      { axis: { int: 0 }, reduction: { string: "add" } },
+    );
+    return [context.node("Reshape", [summed, context.shape(shape)], allowZero)];
+  },
   vjp({ inputs: [x, indices] }, [c]) {
     if (!c || !dtypes[x!.dtype].float) return [undefined, undefined, undefined];
     return [c, undefined, gatherNd(c, indices!)];
