@@ -2,7 +2,7 @@
  * Runs steps of a decoder: turns tokens, parents and a cache into the feeds of the step's graph. It holds no sequence
  * state of its own; caches belong to the caller.
  */
-import type { Executable } from "../runtime/index.ts";
+import type { Executable, NodeTiming } from "../runtime/index.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
 import type { DecoderConfig } from "./config.ts";
@@ -171,6 +171,11 @@ export class StepModel {
     });
     for (let g = 1; g < groups; g++) mask.copyWithin(g * n * width, 0, n * width);
     return new NDArray(mask, [groups * n, width], "f32");
+  }
+
+  /** Time of every node since loading, for models loaded with `profile`; the model is used up. */
+  profile(): Promise<NodeTiming[]> {
+    return this.#executable.profile();
   }
 
   /** Frees the engine's memory. */

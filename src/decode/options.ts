@@ -1,0 +1,120 @@
+/**
+ * What a caller may ask of a generation, and what it gets back piece by piece: the public contract of every way to
+ * generate (library, command line, server).
+ */
+import { fail } from "../util/errors.ts";
+
+/** How the next token is chosen. */
+export interface SamplingOptions {
+  /** 0 is greedy; 1 leaves the model's distribution as it is. */
+  readonly temperature?: number;
+  /** Keep only the `topK` most likely tokens; 0 keeps all. */
+  readonly topK?: number;
+  /** Keep the smallest set of tokens with at least this probability (Holtzman et al. 2020); 1 keeps all. */
+  readonly topP?: number;
+  /** Keep tokens with at least `minP` times the probability of the likeliest (Nguyen et al. 2024); 0 keeps all. */
+  readonly minP?: number;
+  /** Keep tokens whose surprise is closest to the entropy, up to this mass (Meister et al. 2023); 1 keeps all. */
+  readonly typicalP?: number;
+  /** Divides (or multiplies, if negative) the logits of tokens that occurred (Keskar et al. 2019); 1 for none. */
+  readonly repetitionPenalty?: number;
+  /** Subtracted from the logits of tokens that were generated. */
+  readonly presencePenalty?: number;
+  /** Subtracted once per time a token was generated. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of tokens by id. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Makes a sampled generation repeatable. */
+  readonly seed?: number;
+}
+
+/** Options of a generation. */
+export interface GenerateOptions extends SamplingOptions {
+  /** Most tokens to generate; up to the end of the context when absent. */
+  readonly maxTokens?: number;
+  /** Texts that end the generation; they are not part of the result. */
+  readonly stop?: string | readonly string[];
+  /** Report the log-probability of each token and of this many likeliest alternatives. */
+  readonly logprobs?: number;
+  /** Go on after an end-of-sequence token. */
+  readonly ignoreEos?: boolean;
+  /** Stops the generation; the iteration then throws `aborted`. */
+  readonly signal?: AbortSignal;
+  /**
+   * What happens when a prompt and its answer do not fit the context: `error` refuses, `drop-oldest` leaves out the oldest
+   * turns of a chat (system messages stay). `error` by default.
+   */
+  readonly contextOverflow?: "error" | "drop-oldest";
+}
+
+/** Why a generation ended. */
+export type FinishReason = "stop" | "length";
+
+/** Log-probability of a token, from the model's own distribution before penalties and temperature. */
+export interface TokenLogprob {
+  readonly token: number;
+  readonly logprob: number;
+  /** The likeliest alternatives, most likely first. */
+  readonly top: readonly { readonly token: number; readonly logprob: number }[];
+}
+
+/** Tokens that a generation used. */
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Prompt tokens that were still in the cache. */
+  readonly cachedTokens: number;
+}
+
+/** Times of a generation. */
+export interface GenerationStats extends Usage {
+  /** From the call to the first token. */
+  readonly timeToFirstTokenMs: number;
+  /** Prompt tokens that were computed, per second. */
+  readonly prefillTokensPerSecond: number;
+  /** Tokens after the first, per second. */
+  readonly decodeTokensPerSecond: number;
+  /** Steps of the model after the prompt. */
+  readonly steps: number;
+}
+
+/** A piece of a generation. */
+export interface GenerationChunk {
+  /** Text that these tokens completed; may be empty while a character is incomplete. */
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly logprobs?: readonly TokenLogprob[];
+  /** Which drafter proposed the tokens; absent for plain steps. */
+  readonly proposedBy?: string;
+  /** Set on the last piece. */
+  readonly finishReason?: FinishReason;
+  /** Set on the last piece. */
+  readonly usage?: Usage;
+  /** Set on the last piece. */
+  readonly stats?: GenerationStats;
+}
+
+/** Bounds of the numeric options: smallest and largest. */
+const bounds = {
+  temperature: [0, 100],
+  topK: [0, 2 ** 31],
+  topP: [0, 1],
+  minP: [0, 1],
+  typicalP: [0, 1],
+  repetitionPenalty: [1e-3, 1e3],
+  presencePenalty: [-100, 100],
+  frequencyPenalty: [-100, 100],
+  maxTokens: [1, 2 ** 31],
+  logprobs: [0, 100],
+} as const;
+
+/** Refuses impossible options. @throws `argument` naming the option, its value and its bounds. */
+export function checkOptions(options: GenerateOptions): void {
+  for (const [name, [low, high]] of Object.entries(bounds)) {
+    const value = options[name as keyof typeof bounds];
+    if (value === undefined) continue;
+    if (typeof value !== "number" || !(value >= low && value <= high)) fail("argument", `${name} is ${value}; it must be a number from ${low} to ${high}`);
+  }
+  for (const name of ["topK", "maxTokens", "logprobs", "seed"] as const)
+    if (options[name] !== undefined && !Number.isInteger(options[name])) fail("argument", `${name} is ${options[name]}; it must be a whole number`);
+}

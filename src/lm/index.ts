@@ -1,0 +1,14 @@
+/** Language models: configurations, families, weight forms, the step and its cache. */
+export type { Checkpoint, RowTable } from "./checkpoint/checkpoint.ts";
+export { GgufCheckpoint } from "./checkpoint/gguf.ts";
+export type { DecoderConfig, DecoderFamily, EncoderConfig, EncoderFamily, RopeConfig } from "./config.ts";
+export type { AttentionRequest, ForwardContext } from "./context.ts";
+export { Decoder } from "./decoder.ts";
+export { buildDecoder } from "./families/index.ts";
+export { formNamed, forms, type LinearForm, type LinearRole, type LinearSpec } from "./forms/index.ts";
+export { KvCache } from "./kv-cache.ts";
+export { type LoadDecoderOptions, type LoadedDecoder, loadDecoder, openGguf } from "./load.ts";
+export { LocalSequenceModel, prefill, type Sequence, type SequenceModel, type SequenceStep } from "./sequence.ts";
+export { blockLength, buildStepGraph, type SiteEdit, type StepGraphOptions } from "./step-graph.ts";
+export { type EmbeddingRows, StepModel, type StepRequest, type StepResult } from "./step-model.ts";
+export { convertWeights, installWeights, type LinearSite, linearSites } from "./weights.ts";
