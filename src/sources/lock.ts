@@ -163,7 +163,7 @@ export async function withLock<T>(
     const result = await body({
       signal,
       report(now) {
-        progress = now;
+        progress = { ...now, task: now.task.slice(0, 200) };
       },
     });
     if (lost.signal.aborted) fail("busy", `another process took over ${path} while this one was not responding`);
