@@ -44,7 +44,9 @@ export {
 export * from "./gather-elements.ts";
 export * from "./grad.ts";
 export * from "./losses.ts";
+export * from "./losses-masks.ts";
 export * from "./losses-regression.ts";
+export * from "./losses-similarity.ts";
 export * from "./lowering.ts";
 export * from "./matmul.ts";
 export * from "./methods.ts";

@@ -94,18 +94,22 @@ export const losses: Family = {
     meanAbsoluteError: element(t.meanAbsoluteError),
     huber: ({ x, target }, { delta, reduction }) => ({ y: t.huber(x!, target!, delta, reduction) }),
     smoothL1: ({ x, target }, { beta, reduction }) => ({ y: t.smoothL1(x!, target!, beta, reduction) }),
+    diceLoss: ({ logits, target }, { activation, smooth, squared }) => ({
+      y: t.diceLoss(logits!, target!, { activation, smooth, squared }),
+    }),
+    sigmoidFocalLoss: ({ logits, target }, { alpha, gamma, reduction }) => ({
+      y: t.sigmoidFocalLoss(logits!, target!, { alpha, gamma, reduction }),
+    }),
+    cosineSimilarity: ({ a, b }, { axis, epsilon }) => ({ y: t.cosineSimilarity(a!, b!, axis, epsilon) }),
+    tripletMargin: ({ anchor, positive, negative }, { margin, reduction }) => ({
+      y: t.tripletMargin(anchor!, positive!, negative!, margin, reduction),
+    }),
+    infoNce: ({ a, b }, { temperature, symmetric }) => ({ y: t.infoNce(a!, b!, { temperature, symmetric }) }),
     binaryCrossEntropyWithLogits: ({ logits, target, weight, positiveWeight }, { reduction }) => ({
       y: t.binaryCrossEntropyWithLogits(logits!, target!, { reduction, weight, positiveWeight }),
     }),
   },
-  later: {
-    ctcLoss: "speech and text recognition",
-    diceLoss: "vision",
-    sigmoidFocalLoss: "vision",
-    cosineSimilarity: "retrieval",
-    tripletMargin: "retrieval",
-    infoNce: "retrieval",
-  },
+  later: { ctcLoss: "recognition of speech and text" },
   examples: {
     tokenLoss: {
       inputs: () => ({ logits: numbers([3, 4], 1), target: integers([2, 0, 3]) }),
