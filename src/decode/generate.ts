@@ -5,7 +5,13 @@
 import { StreamDecoder, type Tokenizer } from "../formats/index.ts";
 import { prefill, type Sequence } from "../lm/index.ts";
 import { fail, throwIfAborted } from "../util/errors.ts";
-import { checkOptions, type FinishReason, type GenerateOptions, type GenerationChunk, type TokenLogprob } from "./options.ts";
+import {
+  checkOptions,
+  type FinishReason,
+  type GenerateOptions,
+  type GenerationChunk,
+  type TokenLogprob,
+} from "./options.ts";
 import { Sampler, tokenLogprob } from "./sampler.ts";
 import { StopFilter } from "./stop.ts";
 
@@ -23,7 +29,10 @@ export interface GenerationInput {
  * Generates from a prompt, piece by piece. Tokens that were yielded are committed to the sequence except for the last.
  * @throws `context-overflow` when the prompt leaves no room, `argument` for impossible options, `aborted`.
  */
-export async function* generate(input: GenerationInput, options: GenerateOptions = {}): AsyncGenerator<GenerationChunk, void, void> {
+export async function* generate(
+  input: GenerationInput,
+  options: GenerateOptions = {},
+): AsyncGenerator<GenerationChunk, void, void> {
   checkOptions(options);
   const { sequence, tokenizer, prompt, contextLength } = input;
   const { signal, ignoreEos = false, logprobs } = options;

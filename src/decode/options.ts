@@ -113,8 +113,10 @@ export function checkOptions(options: GenerateOptions): void {
   for (const [name, [low, high]] of Object.entries(bounds)) {
     const value = options[name as keyof typeof bounds];
     if (value === undefined) continue;
-    if (typeof value !== "number" || !(value >= low && value <= high)) fail("argument", `${name} is ${value}; it must be a number from ${low} to ${high}`);
+    if (typeof value !== "number" || !(value >= low && value <= high))
+      fail("argument", `${name} is ${value}; it must be a number from ${low} to ${high}`);
   }
   for (const name of ["topK", "maxTokens", "logprobs", "seed"] as const)
-    if (options[name] !== undefined && !Number.isInteger(options[name])) fail("argument", `${name} is ${options[name]}; it must be a whole number`);
+    if (options[name] !== undefined && !Number.isInteger(options[name]))
+      fail("argument", `${name} is ${options[name]}; it must be a whole number`);
 }

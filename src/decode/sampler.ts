@@ -108,14 +108,18 @@ export class Sampler {
   /** Logits after bias and penalties; the same array when there are none. */
   adjust(logits: Float32Array): Float32Array {
     const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0, logitBias } = this.#options;
-    const penalized = (repetitionPenalty !== 1 && this.#seen.size) || ((presencePenalty || frequencyPenalty) && this.#generated.size);
+    const penalized =
+      (repetitionPenalty !== 1 && this.#seen.size) || ((presencePenalty || frequencyPenalty) && this.#generated.size);
     if (!logitBias && !penalized) return logits;
     const out = logits.slice();
     if (repetitionPenalty !== 1)
-      for (const token of this.#seen) out[token]! = out[token]! > 0 ? out[token]! / repetitionPenalty : out[token]! * repetitionPenalty;
+      for (const token of this.#seen)
+        out[token]! = out[token]! > 0 ? out[token]! / repetitionPenalty : out[token]! * repetitionPenalty;
     if (presencePenalty || frequencyPenalty)
       for (const [token, count] of this.#generated) out[token]! -= presencePenalty + frequencyPenalty * count;
-    if (logitBias) for (const [token, bias] of Object.entries(logitBias)) if (Number(token) < out.length) out[Number(token)]! += bias;
+    if (logitBias)
+      for (const [token, bias] of Object.entries(logitBias))
+        if (Number(token) < out.length) out[Number(token)]! += bias;
     return out;
   }
 
@@ -157,8 +161,16 @@ export class Sampler {
     const filtersFromTop = topK > 0 || topP < 1 || minP > 0;
     let lowest = Number.NEGATIVE_INFINITY;
     if (filtersFromTop && typicalP >= 1) {
-      if (topK > 0) lowest = Math.max(lowest, thresholdFor(scaled, highest, (count) => count >= topK));
-      if (topP < 1) lowest = Math.max(lowest, thresholdFor(scaled, highest, (_, mass) => mass >= topP * total));
+      if (topK > 0)
+        lowest = Math.max(
+          lowest,
+          thresholdFor(scaled, highest, (count) => count >= topK),
+        );
+      if (topP < 1)
+        lowest = Math.max(
+          lowest,
+          thresholdFor(scaled, highest, (_, mass) => mass >= topP * total),
+        );
       if (minP > 0) lowest = Math.max(lowest, highest + Math.log(minP) - 1e-6);
     }
     let ids = sortedAbove(scaled, lowest);
@@ -204,5 +216,8 @@ function typical(scaled: Float32Array, ids: Uint32Array, highest: number, mass: 
   let sum = 0;
   let count = 0;
   while (count < order.length && sum < mass) sum += Math.exp(-surprise[order[count++]!]!);
-  return Uint32Array.from(order.slice(0, Math.max(1, count)).sort((a, b) => a - b), (i) => ids[i]!);
+  return Uint32Array.from(
+    order.slice(0, Math.max(1, count)).sort((a, b) => a - b),
+    (i) => ids[i]!,
+  );
 }

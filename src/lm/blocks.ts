@@ -1,10 +1,11 @@
 /**
  * The parts that decoder families share: self-attention over packed queries, keys and values, and gated feed-forward.
  */
-import { mul, type Tensor, withScope } from "../tensor/index.ts";
+
 import { Linear, LinearGroup } from "../nn/linear.ts";
 import { Module } from "../nn/module.ts";
 import type { RmsNorm } from "../nn/norm.ts";
+import { mul, type Tensor, withScope } from "../tensor/index.ts";
 import type { DecoderConfig } from "./config.ts";
 import type { ForwardContext } from "./context.ts";
 

@@ -3,7 +3,7 @@
  * that depends on the token's position alone; each part is summed in token order by a matrix product with a column of
  * ones beside the values, and masked columns contribute exact zeros. Row counts and arrival order cannot matter.
  */
-import { concat, exp, matmul, max, maximum, mulDims, split, tanh, type Tensor } from "../tensor/index.ts";
+import { concat, exp, matmul, max, maximum, mulDims, split, type Tensor, tanh } from "../tensor/index.ts";
 import { rotary, scaledMatmulTransposed } from "../tensor/kernels/index.ts";
 import type { AttentionRequest } from "./context.ts";
 
@@ -13,7 +13,10 @@ export const maxInnerDim = 128;
 /** Pieces that a head's dimension is cut into so that no product sums more than {@link maxInnerDim} at once. */
 export function headPieces(headDim: number): number[] {
   const count = Math.ceil(headDim / maxInnerDim);
-  return Array.from({ length: count }, (_, i) => Math.floor(((i + 1) * headDim) / count) - Math.floor((i * headDim) / count));
+  return Array.from(
+    { length: count },
+    (_, i) => Math.floor(((i + 1) * headDim) / count) - Math.floor((i * headDim) / count),
+  );
 }
 
 /** Cosines and sines of a step's rows. */

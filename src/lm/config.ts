@@ -13,7 +13,12 @@ export interface RopeConfig {
   /** Positions are divided by this (linear scaling); 1 for none. */
   readonly scale: number;
   /** Llama 3's scaling of long wavelengths, or per-frequency factors as some GGUF files store them. */
-  readonly llama3?: { readonly factor: number; readonly lowFactor: number; readonly highFactor: number; readonly originalContext: number };
+  readonly llama3?: {
+    readonly factor: number;
+    readonly lowFactor: number;
+    readonly highFactor: number;
+    readonly originalContext: number;
+  };
   /** Divisors of the frequencies, `[headDim / 2]`, when the file stores them. */
   readonly frequencyDivisors?: readonly number[];
 }

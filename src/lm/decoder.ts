@@ -1,9 +1,10 @@
 /**
  * What every decoder family offers: from embedded tokens to final hidden states, and from those to logits.
  */
-import { tanh, type Tensor } from "../tensor/index.ts";
+
 import { Linear } from "../nn/linear.ts";
 import { Module } from "../nn/module.ts";
+import { type Tensor, tanh } from "../tensor/index.ts";
 import type { DecoderConfig } from "./config.ts";
 import type { ForwardContext } from "./context.ts";
 

@@ -102,7 +102,10 @@ export class KvCache {
    */
   commit(keys: NDArray, values: NDArray, rows: readonly number[]): void {
     if (rows.length > this.room)
-      fail("argument", `commit: ${rows.length} rows do not fit before the next boundary, ${this.room} do; commit them in two steps`);
+      fail(
+        "argument",
+        `commit: ${rows.length} rows do not fit before the next boundary, ${this.room} do; commit them in two steps`,
+      );
     const { kvHeadCount } = this.#config;
     const n = keys.shape[1]!;
     const at = this.#length - this.boundary;

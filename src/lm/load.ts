@@ -65,7 +65,8 @@ export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOp
   installWeights(decoder, form, stored);
   const executable = await loadGraph(buildStepGraph(decoder, options), options);
   const embeddings = new RowFile(checkpoint.table(decoder._embeddingPath));
-  const positions = decoder._positionPath === undefined ? undefined : new RowFile(checkpoint.table(decoder._positionPath));
+  const positions =
+    decoder._positionPath === undefined ? undefined : new RowFile(checkpoint.table(decoder._positionPath));
   const model = new StepModel(config, executable, embeddings, positions);
   return {
     model,

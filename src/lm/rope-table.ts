@@ -15,7 +15,8 @@ export function ropeFrequencies(config: RopeConfig, rotaryDim: number): Float32A
       const wavelength = (2 * Math.PI) / frequency;
       const smooth = (originalContext / wavelength - lowFactor) / (highFactor - lowFactor);
       if (wavelength > originalContext / lowFactor) frequency /= factor;
-      else if (wavelength >= originalContext / highFactor) frequency = ((1 - smooth) * frequency) / factor + smooth * frequency;
+      else if (wavelength >= originalContext / highFactor)
+        frequency = ((1 - smooth) * frequency) / factor + smooth * frequency;
     }
     out[j] = frequency / config.scale;
   }

@@ -114,7 +114,8 @@ export async function prefill(
   tokens: readonly number[],
   onChunk?: (done: number) => void,
 ): Promise<Float32Array> {
-  if (!tokens.length) fail("argument", "prefill: the prompt has no tokens; begin with the model's beginning-of-sequence token");
+  if (!tokens.length)
+    fail("argument", "prefill: the prompt has no tokens; begin with the model's beginning-of-sequence token");
   let logits: Float32Array | undefined;
   for (let at = 0; at < tokens.length; ) {
     onChunk?.(at);

@@ -2,8 +2,9 @@
  * The graph of one step: a pure function from embedded rows and a cache to logits and the rows' own keys and values.
  * Nothing here knows what a token is or who owns the cache.
  */
-import { concat, type Dim, gather, input, mulDims, type Tensor } from "../tensor/index.ts";
+
 import { type LoweredGraph, lowerGraph } from "../runtime/index.ts";
+import { concat, type Dim, gather, input, mulDims, type Tensor } from "../tensor/index.ts";
 import { type Angles, canonicalAttention, headPieces } from "./canonical-attention.ts";
 import type { DecoderConfig } from "./config.ts";
 import type { AttentionRequest, ForwardContext } from "./context.ts";
@@ -29,7 +30,15 @@ class StepContext implements ForwardContext {
   readonly values: Tensor[] = [];
   readonly taps: Record<string, Tensor> = {};
   readonly #options: StepGraphOptions;
-  readonly #shared: { rows: Tensor; ones: Tensor; recentMask: Tensor; longMask?: Tensor; longOff: Tensor; global?: Angles; local?: Angles };
+  readonly #shared: {
+    rows: Tensor;
+    ones: Tensor;
+    recentMask: Tensor;
+    longMask?: Tensor;
+    longOff: Tensor;
+    global?: Angles;
+    local?: Angles;
+  };
 
   constructor(config: DecoderConfig, options: StepGraphOptions) {
     this.#options = options;

@@ -80,10 +80,17 @@ export class StepModel {
     while (positions.length < n) positions.push(positions[0]!);
     for (const p of positions)
       if (p >= cache.boundary + blockLength)
-        fail("argument", `step: position ${p} lies past the next boundary ${cache.boundary + blockLength}; cut the draft there`);
+        fail(
+          "argument",
+          `step: position ${p} lies past the next boundary ${cache.boundary + blockLength}; cut the draft there`,
+        );
     const feeds: Record<string, NDArray> = {
       embeddings: this.#embed(tokens, positions, n),
-      rows: NDArray.from(positions.map((_, i) => i), [1, n], "i64"),
+      rows: NDArray.from(
+        positions.map((_, i) => i),
+        [1, n],
+        "i64",
+      ),
       wanted: NDArray.from(wanted ?? tokens.map((_, i) => i), [wanted?.length ?? rows], "i64"),
       ones: new NDArray(new Float32Array(kvHeadCount * n).fill(1), [kvHeadCount, n, 1], "f32"),
       longOff: NDArray.from([cache.boundary ? 0 : -hidden]),
@@ -103,7 +110,8 @@ export class StepModel {
     if (parents.length !== rows) fail("argument", `step: ${parents.length} parents for ${rows} rows`);
     const depths: number[] = [];
     parents.forEach((parent, i) => {
-      if (!Number.isInteger(parent) || parent < -1 || parent >= i) fail("argument", `step: row ${i} has parent ${parent}; it must be an earlier row or −1`);
+      if (!Number.isInteger(parent) || parent < -1 || parent >= i)
+        fail("argument", `step: row ${i} has parent ${parent}; it must be an earlier row or −1`);
       depths.push(parent < 0 ? 0 : depths[parent]! + 1);
     });
     return depths;

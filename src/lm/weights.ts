@@ -59,7 +59,10 @@ export interface WeightSink {
 }
 
 /** Converted arrays by name. */
-export type StoredWeights = ReadonlyMap<string, FileSlice & { readonly dtype: DType; readonly shape: readonly number[] }>;
+export type StoredWeights = ReadonlyMap<
+  string,
+  FileSlice & { readonly dtype: DType; readonly shape: readonly number[] }
+>;
 
 async function readRows(checkpoint: Checkpoint, site: LinearSite, fallback: string): Promise<Float32Array> {
   const { inFeatures, outFeatures } = site.spec;
@@ -67,11 +70,16 @@ async function readRows(checkpoint: Checkpoint, site: LinearSite, fallback: stri
   let at = 0;
   for (const name of site.weights) {
     const values = await checkpoint.read(checkpoint.has(name) || site.spec.role !== "head" ? name : fallback);
-    if (at + values.length > out.length) fail("format", `${name} has ${values.length} values, more than [${outFeatures}, ${inFeatures}] holds`);
+    if (at + values.length > out.length)
+      fail("format", `${name} has ${values.length} values, more than [${outFeatures}, ${inFeatures}] holds`);
     out.set(values, at);
     at += values.length;
   }
-  if (at !== out.length) fail("format", `${site.weights.join(" + ")} have ${at} values, [${outFeatures}, ${inFeatures}] needs ${out.length}`);
+  if (at !== out.length)
+    fail(
+      "format",
+      `${site.weights.join(" + ")} have ${at} values, [${outFeatures}, ${inFeatures}] needs ${out.length}`,
+    );
   return out;
 }
 
@@ -107,7 +115,8 @@ export async function convertWeights(
 
 /** Points a decoder's layers and parameters at stored arrays. @throws `format` when one is missing. */
 export function installWeights(decoder: Module, form: LinearForm, stored: StoredWeights): void {
-  const slice = (name: string) => stored.get(name) ?? fail("format", `the converted weights lack ${name}; delete them from the cache`);
+  const slice = (name: string) =>
+    stored.get(name) ?? fail("format", `the converted weights lack ${name}; delete them from the cache`);
   const inLinear = new Set<string>();
   for (const site of linearSites(decoder)) {
     for (const name of site.weights) inLinear.add(name);

@@ -52,10 +52,15 @@ export class LinearGroup extends Module {
   _kernel?: LinearKernel;
 
   /** @param outFeatures outputs by the layer's name, in the order in which they lie side by side. */
-  constructor(inFeatures: number, outFeatures: Readonly<Record<string, number>>, options: { readonly bias?: boolean } = {}) {
+  constructor(
+    inFeatures: number,
+    outFeatures: Readonly<Record<string, number>>,
+    options: { readonly bias?: boolean } = {},
+  ) {
     super();
     this._names = Object.keys(outFeatures);
-    for (const [name, out] of Object.entries(outFeatures)) Object.assign(this, { [name]: new Linear(inFeatures, out, options) });
+    for (const [name, out] of Object.entries(outFeatures))
+      Object.assign(this, { [name]: new Linear(inFeatures, out, options) });
   }
 
   /** The layers, in order. */
@@ -66,14 +71,29 @@ export class LinearGroup extends Module {
   /** All results side by side, `[n, Σ out]`. */
   packed(x: Tensor): Tensor {
     const parts = this.parts;
-    if (!this._kernel) return concat(parts.map((part, i) => withScope(this._names[i]!, () => part.forward(x))), -1);
+    if (!this._kernel)
+      return concat(
+        parts.map((part, i) => withScope(this._names[i]!, () => part.forward(x))),
+        -1,
+      );
     const y = this._kernel.apply(x);
-    return parts[0]!.bias ? y.add(concat(parts.map((part) => part.bias!.tensor), -1)) : y;
+    return parts[0]!.bias
+      ? y.add(
+          concat(
+            parts.map((part) => part.bias!.tensor),
+            -1,
+          ),
+        )
+      : y;
   }
 
   /** The results one by one. */
   forward(x: Tensor): readonly Tensor[] {
     if (!this._kernel) return this.parts.map((part, i) => withScope(this._names[i]!, () => part.forward(x)));
-    return split(this.packed(x), this.parts.map((part) => part.outFeatures), -1);
+    return split(
+      this.packed(x),
+      this.parts.map((part) => part.outFeatures),
+      -1,
+    );
   }
 }

@@ -1,9 +1,7 @@
 /**
  * Normalisation layers.
  */
-import { Parameter, type Tensor } from "../tensor/index.ts";
-import { layerNorm, rmsNorm } from "../tensor/tmpnorm.ts";
-import { skipRmsNorm } from "../tensor/kernels/index.ts";
+import { layerNorm, Parameter, rmsNorm, skipRmsNorm, type Tensor } from "../tensor/index.ts";
 import { Module } from "./module.ts";
 
 /** Root-mean-square normalisation (Zhang and Sennrich 2019). */

@@ -2,7 +2,7 @@
  * From a conversation to prompt tokens: the model's own template, rendered in a sandbox, and what to leave out when the
  * conversation outgrows the context.
  */
-import { type ChatMessage, type Tokenizer } from "../formats/index.ts";
+import type { ChatMessage, Tokenizer } from "../formats/index.ts";
 import { renderInSandbox } from "../runtime/node/template-sandbox.ts";
 import { fail } from "../util/errors.ts";
 

@@ -33,11 +33,15 @@ export interface LoadModelOptions {
 export async function loadModel(ref = "smollm2", options: LoadModelOptions = {}): Promise<Model> {
   const { offline, signal, onProgress, form, threads } = options;
   const source = await resolveModel(ref, { offline, signal, onProgress });
-  if (source.kind !== "gguf") fail("unsupported", `${ref} is a ${source.kind} checkpoint; only GGUF files can generate in this version`);
+  if (source.kind !== "gguf")
+    fail("unsupported", `${ref} is a ${source.kind} checkpoint; only GGUF files can generate in this version`);
   const { path } = source;
   // the engine starts while the tokenizer is read
   const [engine, file] = await Promise.all([
-    EngineClient.load({ path, form, threads, cacheFolder: `${cacheRoot()}/converted`, sha256: source.sha256 }, onProgress),
+    EngineClient.load(
+      { path, form, threads, cacheFolder: `${cacheRoot()}/converted`, sha256: source.sha256 },
+      onProgress,
+    ),
     openFile(path).then(async (bytes) => {
       const gguf = await readGguf(bytes);
       await bytes.close();
@@ -48,6 +52,7 @@ export async function loadModel(ref = "smollm2", options: LoadModelOptions = {})
   const own = file.metadata.get("tokenizer.chat_template");
   const template = typeof own === "string" ? own : builtInTemplates[builtInTemplateFor(tokenizer)];
   const contextLength = options.contextLength ?? engine.config.contextLength;
-  if (!Number.isInteger(contextLength) || contextLength < 2) fail("argument", `contextLength is ${contextLength}; it must be a whole number of at least 2`);
+  if (!Number.isInteger(contextLength) || contextLength < 2)
+    fail("argument", `contextLength is ${contextLength}; it must be a whole number of at least 2`);
   return new Model(engine, source, tokenizer, template, contextLength);
 }

@@ -2,7 +2,13 @@
  * A loaded model as its users see it: text in, text out. Joins the tokenizer and templates (this thread) with the decoder
  * (a worker).
  */
-import { generate, type GenerateOptions, type GenerationChunk, type GenerationStats, type FinishReason } from "../decode/index.ts";
+import {
+  type FinishReason,
+  type GenerateOptions,
+  type GenerationChunk,
+  type GenerationStats,
+  generate,
+} from "../decode/index.ts";
 import type { ChatMessage, Tokenizer } from "../formats/index.ts";
 import type { DecoderConfig, Sequence } from "../lm/index.ts";
 import type { ResolvedModel } from "../sources/index.ts";
@@ -31,7 +37,13 @@ export class Model {
   readonly contextLength: number;
 
   /** @internal Use {@link loadModel}. */
-  constructor(engine: EngineClient, source: ResolvedModel, tokenizer: Tokenizer, template: string, contextLength: number) {
+  constructor(
+    engine: EngineClient,
+    source: ResolvedModel,
+    tokenizer: Tokenizer,
+    template: string,
+    contextLength: number,
+  ) {
     this.#engine = engine;
     this.#pool = new SequencePool(engine);
     this.#chat = new ChatFormat(tokenizer, template);
@@ -54,7 +66,10 @@ export class Model {
    * Continues a text, piece by piece.
    * @param prompt text, or token ids as they are. @throws `context-overflow`, `argument`, `aborted`, `disposed`.
    */
-  async *generate(prompt: string | readonly number[], options: GenerateOptions = {}): AsyncGenerator<GenerationChunk, void, void> {
+  async *generate(
+    prompt: string | readonly number[],
+    options: GenerateOptions = {},
+  ): AsyncGenerator<GenerationChunk, void, void> {
     const tokens = typeof prompt === "string" ? this.tokenizer.encode(prompt, { addSpecial: true }) : prompt;
     // an empty text is continued from the beginning of sequence (or what stands for it)
     const { bosId, eosIds } = this.tokenizer.specials;
@@ -63,7 +78,10 @@ export class Model {
   }
 
   /** Answers a conversation, piece by piece. */
-  async *chat(messages: readonly ChatMessage[], options: GenerateOptions & { readonly tools?: readonly unknown[] } = {}): AsyncGenerator<GenerationChunk, void, void> {
+  async *chat(
+    messages: readonly ChatMessage[],
+    options: GenerateOptions & { readonly tools?: readonly unknown[] } = {},
+  ): AsyncGenerator<GenerationChunk, void, void> {
     if (!messages.length) fail("argument", "the conversation is empty; give it at least one message");
     const reserve = Math.min(options.maxTokens ?? 256, this.contextLength >> 1);
     const overflow = options.contextOverflow ?? "error";
@@ -93,7 +111,10 @@ export class Model {
     const sequence: Sequence = await this.#pool.take(prompt);
     const fed = [...prompt];
     try {
-      for await (const chunk of generate({ sequence, tokenizer: this.tokenizer, prompt, contextLength: this.contextLength }, options)) {
+      for await (const chunk of generate(
+        { sequence, tokenizer: this.tokenizer, prompt, contextLength: this.contextLength },
+        options,
+      )) {
         fed.push(...chunk.tokens);
         yield chunk;
       }

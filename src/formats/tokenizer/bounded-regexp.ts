@@ -15,7 +15,7 @@ const maxPattern = 4096;
 const maxGroups = 24;
 const maxRepeat = 1000;
 const maxNodes = 20_000;
-const stepsPerCharacter = 500;
+const stepsPerCharacter = 100;
 const spareSteps = 1_000_000;
 const maxDepth = 2000;
 
@@ -43,6 +43,11 @@ export function matcherOf(source: string): Matcher {
       Array.from(text.matchAll(known), (m): [number, number] => [m.index, m.index + m[0].length]).filter(
         ([a, b]) => b > a,
       );
+  return interpretedMatcher(source);
+}
+
+/** Compiles a pattern for the interpreter, known or not. */
+export function interpretedMatcher(source: string): Matcher {
   return new BoundedRegExp(source).matches;
 }
 

@@ -29,7 +29,8 @@ export class GgufFields {
     const value = this.#file.metadata.get(`${this.#prefix}.${key}`);
     if (typeof value === "number" || typeof value === "bigint") {
       const n = Number(value);
-      if (!Number.isFinite(n) || n < 0) fail("format", `GGUF metadata ${this.#prefix}.${key} is ${n}, which makes no sense`);
+      if (!Number.isFinite(n) || n < 0)
+        fail("format", `GGUF metadata ${this.#prefix}.${key} is ${n}, which makes no sense`);
       return n;
     }
     return fallback ?? fail("format", `GGUF metadata lacks ${this.#prefix}.${key}; the file is incomplete`);
@@ -44,13 +45,17 @@ export function ggufDecoderConfig(file: GgufFile): DecoderConfig {
   const architecture = String(file.metadata.get("general.architecture") ?? "");
   const family =
     families[architecture] ??
-    fail("unsupported", `GGUF architecture "${architecture}" is not supported; known are ${Object.keys(families).join(", ")}`);
+    fail(
+      "unsupported",
+      `GGUF architecture "${architecture}" is not supported; known are ${Object.keys(families).join(", ")}`,
+    );
   const f = new GgufFields(file, architecture);
   const hiddenSize = f.number("embedding_length");
   const headCount = f.number("attention.head_count");
   const layerCount = f.number("block_count");
   const headDim = f.number("attention.key_length", hiddenSize / headCount);
-  const embedding = file.tensors.get("token_embd.weight") ?? fail("format", "GGUF file has no tensor token_embd.weight");
+  const embedding =
+    file.tensors.get("token_embd.weight") ?? fail("format", "GGUF file has no tensor token_embd.weight");
   const gemma = family === "gemma2" || family === "gemma3";
   const window = f.number("attention.sliding_window", 0);
   // Gemma 3 has one global layer in six, Gemma 2 every second
@@ -72,7 +77,10 @@ export function ggufDecoderConfig(file: GgufFile): DecoderConfig {
     headDim,
     intermediateSize: f.number("feed_forward_length"),
     contextLength: f.number("context_length"),
-    normEpsilon: f.number(family === "gpt2" ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 1e-6),
+    normEpsilon: f.number(
+      family === "gpt2" ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+      1e-6,
+    ),
     rope,
     localRope: family === "gemma3" ? { base: f.number("rope.freq_base_swa", 10_000), scale: 1 } : undefined,
     slidingWindow: gemma && window ? window : undefined,
@@ -93,7 +101,8 @@ export function checkConfig(config: DecoderConfig): void {
   const { headCount, kvHeadCount, headDim, hiddenSize, layerCount, vocabSize, intermediateSize } = config;
   const sizes = { hiddenSize, headCount, kvHeadCount, headDim, layerCount, vocabSize, intermediateSize };
   for (const [name, size] of Object.entries(sizes))
-    if (!Number.isSafeInteger(size) || size < 1 || size > 2 ** 24) fail("format", `the checkpoint says that ${name} is ${size}, which makes no sense`);
+    if (!Number.isSafeInteger(size) || size < 1 || size > 2 ** 24)
+      fail("format", `the checkpoint says that ${name} is ${size}, which makes no sense`);
   if (layerCount > 1024) fail("format", `the checkpoint says that it has ${layerCount} layers, which makes no sense`);
   if (headCount % kvHeadCount) fail("format", `${headCount} query heads cannot share ${kvHeadCount} key heads`);
 }

@@ -2,7 +2,14 @@
  * GGUF files under Hugging Face names: the name table, and the two places where llama.cpp stores other values (rows of
  * Llama's queries and keys in another order, Gemma's norms with 1 added).
  */
-import { dequantizeInto, type GgufFile, type GgufTensorInfo, ggufTypes, readTensorF32, type GgufType } from "../../formats/index.ts";
+import {
+  dequantizeInto,
+  type GgufFile,
+  type GgufTensorInfo,
+  type GgufType,
+  ggufTypes,
+  readTensorF32,
+} from "../../formats/index.ts";
 import { fail } from "../../util/errors.ts";
 import type { DecoderConfig } from "../config.ts";
 import type { Checkpoint, RowTable } from "./checkpoint.ts";
@@ -35,7 +42,8 @@ export function ggufName(family: DecoderConfig["family"], name: string): string 
   if (name === "model.embed_tokens.weight" || name === "transformer.wte.weight") return "token_embd.weight";
   if (name === "transformer.wpe.weight") return "position_embd.weight";
   if (name === "lm_head.weight") return "output.weight";
-  if (name.startsWith("model.norm.") || name.startsWith("transformer.ln_f.")) return `output_norm.${name.split(".").pop()}`;
+  if (name.startsWith("model.norm.") || name.startsWith("transformer.ln_f."))
+    return `output_norm.${name.split(".").pop()}`;
   const match = /^(?:model\.layers|transformer\.h)\.(\d+)\.(.+)\.(weight|bias)$/.exec(name);
   if (!match) return undefined;
   const [, layer, part, kind] = match as unknown as [string, string, string, string];
@@ -88,7 +96,13 @@ export class GgufCheckpoint implements Checkpoint {
   }
 
   #need(name: string): GgufTensorInfo {
-    return this.#info(name) ?? fail("format", `${this.#path} lacks the tensor for ${name} (${ggufName(this.config.family, name) ?? "no GGUF name"})`);
+    return (
+      this.#info(name) ??
+      fail(
+        "format",
+        `${this.#path} lacks the tensor for ${name} (${ggufName(this.config.family, name) ?? "no GGUF name"})`,
+      )
+    );
   }
 
   has(name: string): boolean {

@@ -2,9 +2,10 @@
  * Gemma 2 and 3 (Gemma Team 2024, 2025): norms before and after each block, local and global layers, scaled embeddings;
  * Gemma 2 caps its scores and logits, Gemma 3 normalises queries and keys.
  */
-import { gelu, type Tensor, withScope } from "../../tensor/index.ts";
+
 import { Module } from "../../nn/module.ts";
 import { RmsNorm } from "../../nn/norm.ts";
+import { gelu, type Tensor, withScope } from "../../tensor/index.ts";
 import { GatedMlp, SelfAttention } from "../blocks.ts";
 import type { DecoderConfig } from "../config.ts";
 import type { ForwardContext } from "../context.ts";

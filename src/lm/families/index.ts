@@ -1,7 +1,8 @@
 /** Decoder families by name. */
+
+import { nameParameters } from "../../nn/index.ts";
 import type { DecoderConfig } from "../config.ts";
 import type { Decoder } from "../decoder.ts";
-import { nameParameters } from "../../nn/index.ts";
 import { Gemma } from "./gemma.ts";
 import { Llama } from "./llama.ts";
 

@@ -2,9 +2,10 @@
  * The Llama family (Touvron et al. 2023): SmolLM2, TinyLlama, Llama 2 and 3; with biases on queries, keys and values it is
  * Qwen 2, with normalised queries and keys Qwen 3.
  */
-import { silu, type Tensor, withScope } from "../../tensor/index.ts";
+
 import { Module } from "../../nn/module.ts";
 import { RmsNorm } from "../../nn/norm.ts";
+import { silu, type Tensor, withScope } from "../../tensor/index.ts";
 import { GatedMlp, SelfAttention } from "../blocks.ts";
 import type { DecoderConfig } from "../config.ts";
 import type { ForwardContext } from "../context.ts";
@@ -62,10 +63,16 @@ export class Llama extends Decoder {
       withScope(`model.layers.${i}`, () => {
         const site = (name: string, x: Tensor) => context.site(`blocks.${i}.${name}`, x);
         const x = site("attention.input", normalize(layer.input_layernorm));
-        delta = site("attention.output", withScope("self_attn", () => layer.self_attn.forward(x, context)));
+        delta = site(
+          "attention.output",
+          withScope("self_attn", () => layer.self_attn.forward(x, context)),
+        );
         const y = site("mlp.input", normalize(layer.post_attention_layernorm));
         residual = site("residual.middle", residual);
-        delta = site("mlp.output", withScope("mlp", () => layer.mlp.forward(y, site)));
+        delta = site(
+          "mlp.output",
+          withScope("mlp", () => layer.mlp.forward(y, site)),
+        );
         const after = context.site(`blocks.${i}.residual`, residual.add(delta));
         if (after.node.op.name !== "add") [residual, delta] = [after, undefined];
       });

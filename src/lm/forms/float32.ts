@@ -6,7 +6,12 @@ import { NDArray } from "../../util/ndarray.ts";
 import type { LinearForm } from "./form.ts";
 
 /** Swaps the axes of a row-major matrix, in tiles that stay in the cache. */
-export function transposeMatrix<T extends Float32Array | Int8Array>(source: T, rows: number, columns: number, target: T): T {
+export function transposeMatrix<T extends Float32Array | Int8Array>(
+  source: T,
+  rows: number,
+  columns: number,
+  target: T,
+): T {
   const tile = 32;
   for (let r0 = 0; r0 < rows; r0 += tile)
     for (let c0 = 0; c0 < columns; c0 += tile) {

@@ -2,8 +2,9 @@
  * Forms in which a model's linear layers can be stored and computed. A form says what is stored for a layer, how to get
  * that from float weights, and how the product is written; nothing else in the project knows how weights are stored.
  */
-import type { Parameter } from "../../tensor/index.ts";
+
 import type { LinearKernel } from "../../nn/linear.ts";
+import type { Parameter } from "../../tensor/index.ts";
 import type { DType } from "../../util/dtype.ts";
 import type { NDArray } from "../../util/ndarray.ts";
 

@@ -14,11 +14,18 @@ export const forms: readonly LinearForm[] = [
     "mlp.out",
     "head",
   ]),
-  int8ColumnsForm("int8-fast", "8-bit weights with a scale per output, 8-bit activations: faster checks of many tokens, coarser", []),
+  int8ColumnsForm(
+    "int8-fast",
+    "8-bit weights with a scale per output, 8-bit activations: faster checks of many tokens, coarser",
+    [],
+  ),
   float32Form,
 ];
 
 /** A form by name. @throws `name` listing the known ones. */
 export function formNamed(name: string): LinearForm {
-  return forms.find((f) => f.name === name) ?? fail("name", `unknown weight form "${name}"; known are ${forms.map((f) => f.name).join(", ")}`);
+  return (
+    forms.find((f) => f.name === name) ??
+    fail("name", `unknown weight form "${name}"; known are ${forms.map((f) => f.name).join(", ")}`)
+  );
 }

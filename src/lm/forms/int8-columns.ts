@@ -3,14 +3,29 @@
  * sensitive layers are carried in 16 bits, as a coarse and a fine row of the same product, so that the weights are still
  * read only once. Integer sums make a row's result independent of its neighbours.
  */
-import { abs, add, broadcastTo, concat, constant, max, mul, scalar, split, sub, type Tensor } from "../../tensor/index.ts";
+import {
+  abs,
+  add,
+  broadcastTo,
+  concat,
+  constant,
+  max,
+  mul,
+  scalar,
+  split,
+  sub,
+  type Tensor,
+} from "../../tensor/index.ts";
 import { dequantizeRows, integerMatmul, quantizeRows } from "../../tensor/kernels/index.ts";
 import { NDArray } from "../../util/ndarray.ts";
 import { transposeMatrix } from "./float32.ts";
 import type { LinearForm, LinearRole, LinearSpec } from "./form.ts";
 
 /** Rounds `[out, in]` to signed bytes with one scale per output, and lays them out `[in, out]`. */
-export function quantizeColumns({ inFeatures, outFeatures }: LinearSpec, weights: Float32Array): { weight: NDArray; scale: NDArray } {
+export function quantizeColumns(
+  { inFeatures, outFeatures }: LinearSpec,
+  weights: Float32Array,
+): { weight: NDArray; scale: NDArray } {
   const bytes = new Int8Array(weights.length);
   const scales = new Float32Array(outFeatures);
   for (let o = 0; o < outFeatures; o++) {

@@ -7,7 +7,9 @@ import { fail, messageOf } from "../../util/errors.ts";
 
 /** Opens a file for random access; closes when the process ends or {@link ByteSource} `close` is called. */
 export async function openFile(path: string): Promise<ByteSource & { close(): Promise<void> }> {
-  const file = await open(path).catch((thrown: unknown) => fail("not-found", `cannot open ${path}: ${messageOf(thrown)}`, thrown));
+  const file = await open(path).catch((thrown: unknown) =>
+    fail("not-found", `cannot open ${path}: ${messageOf(thrown)}`, thrown),
+  );
   const { size } = await file.stat();
   return {
     name: path,

@@ -100,7 +100,10 @@ export class WeightWriter {
 
   async #append(bytes: Uint8Array): Promise<void> {
     try {
-      this.#file ??= (await mkdir(this.#folder, { recursive: true }), await open(join(this.#folder, dataName + this.#suffix), "wx"));
+      if (!this.#file) {
+        await mkdir(this.#folder, { recursive: true });
+        this.#file = await open(join(this.#folder, dataName + this.#suffix), "wx");
+      }
       for (let at = 0; at < bytes.length; ) at += (await this.#file.write(bytes, at, bytes.length - at)).bytesWritten;
     } catch (thrown) {
       await this.abort();
@@ -141,7 +144,10 @@ export class WeightWriter {
       await this.abort();
       diskError(thrown, `writing converted weights to ${this.#folder}`);
     }
-    return (await openWeights(this.#folder, this.#key)) ?? fail("disk", `the weights just written to ${this.#folder} cannot be read back`);
+    return (
+      (await openWeights(this.#folder, this.#key)) ??
+      fail("disk", `the weights just written to ${this.#folder} cannot be read back`)
+    );
   }
 
   /** Gives up and removes what was written. */
@@ -152,4 +158,3 @@ export class WeightWriter {
     await rm(join(this.#folder, indexName + this.#suffix), { force: true });
   }
 }
-

@@ -48,7 +48,8 @@ class RemoteSequence implements Sequence {
   }
 
   async commit(rows: readonly number[]): Promise<void> {
-    if (rows.length > this.room) fail("argument", `commit: ${rows.length} rows do not fit before the next boundary, ${this.room} do`);
+    if (rows.length > this.room)
+      fail("argument", `commit: ${rows.length} rows do not fit before the next boundary, ${this.room} do`);
     this.#length += rows.length;
     // messages keep their order, so nobody has to wait for this one; a failure also fails the next step
     this.#engine.ask({ kind: "commit", sequence: this.#id, rows }).catch(() => undefined);
@@ -76,7 +77,9 @@ class RemoteSequence implements Sequence {
 function startWorker(): Worker {
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./worker.js", import.meta.url));
   const url = JSON.stringify(new URL("./worker.ts", import.meta.url).href);
-  return new Worker(`import("tsx/esm/api").then(({ register }) => { register(); return import(${url}); })`, { eval: true });
+  return new Worker(`import("tsx/esm/api").then(({ register }) => { register(); return import(${url}); })`, {
+    eval: true,
+  });
 }
 
 /** A decoder in a worker thread. */
@@ -91,7 +94,9 @@ export class EngineClient implements SequenceModel {
   private constructor(worker: Worker) {
     this.#worker = worker;
     worker.on("message", (answer: EngineAnswer) => this.#receive(answer));
-    worker.on("error", (thrown) => this.#fail(new BletchleyError("engine", `the engine stopped: ${thrown.message}`, { cause: thrown })));
+    worker.on("error", (thrown) =>
+      this.#fail(new BletchleyError("engine", `the engine stopped: ${thrown.message}`, { cause: thrown })),
+    );
     worker.on("exit", (code) => this.#fail(new BletchleyError("disposed", `the engine has ended (exit code ${code})`)));
     // waiting answers keep the process alive, an idle engine does not
     worker.unref();

@@ -14,7 +14,8 @@ const sequences = new Map<number, Sequence>();
 let model: LocalSequenceModel | undefined;
 let nextSequence = 0;
 
-const sequenceOf = (id: number): Sequence => sequences.get(id) ?? fail("disposed", "the sequence has been closed; open another one");
+const sequenceOf = (id: number): Sequence =>
+  sequences.get(id) ?? fail("disposed", "the sequence has been closed; open another one");
 
 function keep(sequence: Sequence): EngineValue {
   const id = nextSequence++;
