@@ -23,6 +23,8 @@ export interface GenerationInput {
   readonly prompt: readonly number[];
   /** Longest sequence that the model can hold. */
   readonly contextLength: number;
+  /** When the caller was asked, by `performance.now()`; the time to the first token counts from then. Default now. */
+  readonly calledAt?: number;
 }
 
 /**
@@ -33,8 +35,8 @@ export async function* generate(
   input: GenerationInput,
   options: GenerateOptions = {},
 ): AsyncGenerator<GenerationChunk, void, void> {
-  checkOptions(options);
-  const { sequence, tokenizer, prompt, contextLength } = input;
+  const { sequence, tokenizer, prompt, contextLength, calledAt = performance.now() } = input;
+  checkOptions(options, tokenizer.vocabSize);
   const { signal, ignoreEos = false, logprobs } = options;
   throwIfAborted(signal);
   if (!prompt.length) fail("argument", "the prompt is empty; give it at least one token");
@@ -52,7 +54,7 @@ export async function* generate(
   const cachedTokens = sequence.length;
   const started = performance.now();
   let logits = await prefill(sequence, prompt.slice(cachedTokens), () => throwIfAborted(signal));
-  const firstMs = performance.now() - started;
+  const firstAt = performance.now();
   let count = 0;
   for (;;) {
     throwIfAborted(signal);
@@ -65,8 +67,11 @@ export async function* generate(
     let finishReason: FinishReason | undefined;
     if (ended || stops.stopped) finishReason = "stop";
     else if (count >= limit) finishReason = "length";
-    if (finishReason && !stops.stopped) text += stops.push(decoder.flush()) + stops.flush();
-    const seconds = (performance.now() - started - firstMs) / 1000;
+    if (finishReason && !stops.stopped) {
+      text += stops.push(decoder.flush()) + stops.flush();
+      if (stops.stopped) finishReason = "stop";
+    }
+    const seconds = (performance.now() - firstAt) / 1000;
     const usage = { promptTokens: prompt.length, completionTokens: count, cachedTokens };
     yield {
       text,
@@ -78,8 +83,8 @@ export async function* generate(
             usage,
             stats: {
               ...usage,
-              timeToFirstTokenMs: firstMs,
-              prefillTokensPerSecond: ((prompt.length - cachedTokens) / firstMs) * 1000,
+              timeToFirstTokenMs: firstAt - calledAt,
+              prefillTokensPerSecond: ((prompt.length - cachedTokens) / (firstAt - started)) * 1000,
               decodeTokensPerSecond: count > 1 ? (count - 1) / seconds : 0,
               steps: count - 1,
             },

@@ -6,7 +6,7 @@ import { fail } from "../util/errors.ts";
 
 /** How the next token is chosen. */
 export interface SamplingOptions {
-  /** 0 is greedy; 1 leaves the model's distribution as it is. */
+  /** 0 (the default) is greedy; 1 leaves the model's distribution as it is. */
   readonly temperature?: number;
   /** Keep only the `topK` most likely tokens; 0 keeps all. */
   readonly topK?: number;
@@ -14,7 +14,8 @@ export interface SamplingOptions {
   readonly topP?: number;
   /** Keep tokens with at least `minP` times the probability of the likeliest (Nguyen et al. 2024); 0 keeps all. */
   readonly minP?: number;
-  /** Keep tokens whose surprise is closest to the entropy, up to this mass (Meister et al. 2023); 1 keeps all. */
+  /** Keep tokens whose surprise is closest to the entropy, up to this mass (Meister et al. 2023); 1 keeps all. Filters
+   * apply in the order top-k, typical, top-p, min-p, each to what the one before has left. */
   readonly typicalP?: number;
   /** Divides (or multiplies, if negative) the logits of tokens that occurred (Keskar et al. 2019); 1 for none. */
   readonly repetitionPenalty?: number;
@@ -22,7 +23,7 @@ export interface SamplingOptions {
   readonly presencePenalty?: number;
   /** Subtracted once per time a token was generated. */
   readonly frequencyPenalty?: number;
-  /** Added to the logits of tokens by id. */
+  /** Added to the logits of tokens by id; −100 is as good as a ban. */
   readonly logitBias?: Readonly<Record<number, number>>;
   /** Makes a sampled generation repeatable. */
   readonly seed?: number;
@@ -32,7 +33,7 @@ export interface SamplingOptions {
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate; up to the end of the context when absent. */
   readonly maxTokens?: number;
-  /** Texts that end the generation; they are not part of the result. */
+  /** Texts that end the generation; they are not part of the result's text (its tokens may still spell them). */
   readonly stop?: string | readonly string[];
   /** Report the log-probability of each token and of this many likeliest alternatives. */
   readonly logprobs?: number;
@@ -68,7 +69,7 @@ export interface Usage {
 
 /** Times of a generation. */
 export interface GenerationStats extends Usage {
-  /** From the call to the first token. */
+  /** From the call to the first token: making the prompt and waiting for the engine included. */
   readonly timeToFirstTokenMs: number;
   /** Prompt tokens that were computed, per second. */
   readonly prefillTokensPerSecond: number;
@@ -108,15 +109,31 @@ const bounds = {
   logprobs: [0, 100],
 } as const;
 
-/** Refuses impossible options. @throws `argument` naming the option, its value and its bounds. */
-export function checkOptions(options: GenerateOptions): void {
+/** Whole numbers among the options. */
+const whole = ["topK", "maxTokens", "logprobs", "seed"] as const;
+
+/**
+ * Refuses impossible options.
+ * @param vocabSize number of token ids, when it is known. @throws `argument` naming the option, its value and its bounds.
+ */
+export function checkOptions(options: GenerateOptions, vocabSize = Number.POSITIVE_INFINITY): void {
   for (const [name, [low, high]] of Object.entries(bounds)) {
     const value = options[name as keyof typeof bounds];
     if (value === undefined) continue;
     if (typeof value !== "number" || !(value >= low && value <= high))
       fail("argument", `${name} is ${value}; it must be a number from ${low} to ${high}`);
   }
-  for (const name of ["topK", "maxTokens", "logprobs", "seed"] as const)
-    if (options[name] !== undefined && !Number.isInteger(options[name]))
+  for (const name of whole)
+    if (options[name] !== undefined && !Number.isSafeInteger(options[name]))
       fail("argument", `${name} is ${options[name]}; it must be a whole number`);
+  const { stop, logitBias, contextOverflow } = options;
+  for (const text of typeof stop === "string" ? [stop] : (stop ?? []))
+    if (typeof text !== "string" || !text) fail("argument", `stop has ${JSON.stringify(text)}; it must be text`);
+  for (const [token, bias] of Object.entries(logitBias ?? {})) {
+    if (!/^\d{1,9}$/.test(token) || Number(token) >= vocabSize)
+      fail("argument", `logitBias names token ${token}; ids are whole numbers from 0 to ${vocabSize - 1}`);
+    if (!Number.isFinite(bias)) fail("argument", `logitBias of token ${token} is ${bias}; it must be a finite number`);
+  }
+  if (contextOverflow !== undefined && contextOverflow !== "error" && contextOverflow !== "drop-oldest")
+    fail("argument", `contextOverflow is ${contextOverflow}; it must be "error" or "drop-oldest"`);
 }

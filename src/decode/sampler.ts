@@ -1,8 +1,9 @@
 /**
- * From logits to the next token: penalties, temperature, and the filters, in the order in which other engines apply them.
- * Knows token ids only, no text.
+ * From logits to the next token: bias and penalties, then the filters, then a draw. Knows token ids only, no text.
  */
+import { fail } from "../util/errors.ts";
 import { Random } from "../util/random.ts";
+import { candidatesOf } from "./filters.ts";
 import type { SamplingOptions, TokenLogprob } from "./options.ts";
 
 /** Index of the largest logit; the first one on ties. */
@@ -28,56 +29,16 @@ export function logSumExp(logits: Float32Array): number {
 /** Log-probability of a token and of the `count` likeliest ones. */
 export function tokenLogprob(logits: Float32Array, token: number, count: number): TokenLogprob {
   const total = logSumExp(logits);
-  const top: { token: number; logprob: number }[] = [];
+  const top: number[] = [];
   for (let i = 0; i < logits.length && count; i++) {
-    const logprob = logits[i]! - total;
-    if (top.length === count && logprob <= top[count - 1]!.logprob) continue;
+    const logit = logits[i]!;
+    if (top.length === count && logit <= logits[top[count - 1]!]!) continue;
     let at = top.length < count ? top.length : count - 1;
-    while (at > 0 && top[at - 1]!.logprob < logprob) {
-      top[at] = top[at - 1]!;
-      at--;
-    }
-    top[at] = { token: i, logprob };
+    for (; at > 0 && logits[top[at - 1]!]! < logit; at--) top[at] = top[at - 1]!;
+    top[at] = i;
   }
-  return { token, logprob: logits[token]! - total, top };
-}
-
-/** Tokens that may still be chosen, most likely first, with probabilities that sum to 1. */
-interface Candidates {
-  readonly ids: Uint32Array;
-  readonly probabilities: Float64Array;
-}
-
-/** Ids whose logit is at least `lowest`, by falling logit (and rising id on ties). */
-function sortedAbove(logits: Float32Array, lowest: number): Uint32Array {
-  let count = 0;
-  for (let i = 0; i < logits.length; i++) if (logits[i]! >= lowest) count++;
-  const ids = new Uint32Array(count);
-  for (let i = 0, at = 0; i < logits.length; i++) if (logits[i]! >= lowest) ids[at++] = i;
-  return ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
-}
-
-/** A logit below which at least `count` are not needed: found with a histogram, so that only candidates are sorted. */
-function thresholdFor(logits: Float32Array, highest: number, enough: (count: number, mass: number) => boolean): number {
-  const bins = 512;
-  const span = 32;
-  const counts = new Uint32Array(bins);
-  const masses = new Float64Array(bins);
-  for (let i = 0; i < logits.length; i++) {
-    const below = highest - logits[i]!;
-    const bin = below >= span ? bins - 1 : Math.floor((below / span) * (bins - 1));
-    counts[bin]!++;
-    masses[bin]! += Math.exp(-below);
-  }
-  let count = 0;
-  let mass = 0;
-  for (let bin = 0; bin < bins - 1; bin++) {
-    count += counts[bin]!;
-    mass += masses[bin]!;
-    // one bin of slack, because a logit may be rounded into its neighbour
-    if (enough(count, mass)) return highest - ((bin + 2) / (bins - 1)) * span;
-  }
-  return Number.NEGATIVE_INFINITY;
+  const entry = (id: number) => ({ token: id, logprob: logits[id]! - total });
+  return { ...entry(token), top: top.map(entry) };
 }
 
 /** Chooses tokens of one sequence; holds its random numbers and what it has said so far. */
@@ -127,97 +88,38 @@ export class Sampler {
   distribution(logits: Float32Array): Float64Array {
     const out = new Float64Array(logits.length);
     const adjusted = this.adjust(logits);
+    const best = this.#best(adjusted);
     if (this.greedy) {
-      out[argmax(adjusted)] = 1;
+      out[best] = 1;
       return out;
     }
-    const { ids, probabilities } = this.#candidates(adjusted);
+    const { ids, probabilities } = candidatesOf(adjusted, adjusted[best]!, this.#options);
     ids.forEach((id, i) => {
       out[id] = probabilities[i]!;
     });
     return out;
   }
 
-  /** The next token. */
+  /** The next token. @throws `nan` when no logit is a finite number. */
   sample(logits: Float32Array): number {
     const adjusted = this.adjust(logits);
-    if (this.greedy) return argmax(adjusted);
-    const { ids, probabilities } = this.#candidates(adjusted);
+    const best = this.#best(adjusted);
+    if (this.greedy) return best;
+    const { ids, probabilities } = candidatesOf(adjusted, adjusted[best]!, this.#options);
     let rest = this.#random.next();
     for (let i = 0; i < ids.length; i++) {
       rest -= probabilities[i]!;
       if (rest < 0) return ids[i]!;
     }
-    return ids[0]!;
+    // rounding left a little over
+    return best;
   }
 
-  #candidates(logits: Float32Array): Candidates {
-    const { temperature = 1, topK = 0, topP = 1, minP = 0, typicalP = 1 } = this.#options;
-    const scaled = new Float32Array(logits.length);
-    for (let i = 0; i < scaled.length; i++) scaled[i] = logits[i]! / temperature;
-    const highest = scaled[argmax(scaled)]!;
-    let total = 0;
-    for (let i = 0; i < scaled.length; i++) total += Math.exp(scaled[i]! - highest);
-    const filtersFromTop = topK > 0 || topP < 1 || minP > 0;
-    let lowest = Number.NEGATIVE_INFINITY;
-    if (filtersFromTop && typicalP >= 1) {
-      if (topK > 0)
-        lowest = Math.max(
-          lowest,
-          thresholdFor(scaled, highest, (count) => count >= topK),
-        );
-      if (topP < 1)
-        lowest = Math.max(
-          lowest,
-          thresholdFor(scaled, highest, (_, mass) => mass >= topP * total),
-        );
-      if (minP > 0) lowest = Math.max(lowest, highest + Math.log(minP) - 1e-6);
-    }
-    let ids = sortedAbove(scaled, lowest);
-    if (topK > 0) ids = ids.subarray(0, topK);
-    if (typicalP < 1) ids = typical(scaled, ids, highest, typicalP);
-    if (topP < 1) {
-      let mass = 0;
-      let all = 0;
-      for (const id of ids) all += Math.exp(scaled[id]! - highest);
-      // after top-k the nucleus is taken of what is left
-      const wanted = topP * (topK > 0 || typicalP < 1 ? all : total);
-      let count = 0;
-      while (count < ids.length && mass < wanted) mass += Math.exp(scaled[ids[count++]!]! - highest);
-      ids = ids.subarray(0, Math.max(1, count));
-    }
-    if (minP > 0) {
-      const bound = highest + Math.log(minP);
-      let count = ids.length;
-      while (count > 1 && scaled[ids[count - 1]!]! < bound) count--;
-      ids = ids.subarray(0, count);
-    }
-    const probabilities = new Float64Array(ids.length);
-    let sum = 0;
-    for (let i = 0; i < ids.length; i++) sum += probabilities[i] = Math.exp(scaled[ids[i]!]! - highest);
-    for (let i = 0; i < ids.length; i++) probabilities[i]! /= sum;
-    return { ids, probabilities };
+  /** The largest logit's token. @throws `nan` when there is none to choose. */
+  #best(adjusted: Float32Array): number {
+    const best = argmax(adjusted);
+    if (!Number.isFinite(adjusted[best]))
+      fail("nan", `the largest logit is ${adjusted[best]}: the model's numbers are broken, or a bias bans every token`);
+    return best;
   }
-}
-
-/** Tokens whose surprise is closest to the entropy, up to a mass, sorted by falling logit again (Meister et al. 2023). */
-function typical(scaled: Float32Array, ids: Uint32Array, highest: number, mass: number): Uint32Array {
-  let total = 0;
-  for (const id of ids) total += Math.exp(scaled[id]! - highest);
-  const surprise = new Float64Array(ids.length);
-  let entropy = 0;
-  for (let i = 0; i < ids.length; i++) {
-    surprise[i] = Math.log(total) - (scaled[ids[i]!]! - highest);
-    entropy += Math.exp(-surprise[i]!) * surprise[i]!;
-  }
-  const order = Array.from({ length: ids.length }, (_, i) => i).sort(
-    (a, b) => Math.abs(surprise[a]! - entropy) - Math.abs(surprise[b]! - entropy),
-  );
-  let sum = 0;
-  let count = 0;
-  while (count < order.length && sum < mass) sum += Math.exp(-surprise[order[count++]!]!);
-  return Uint32Array.from(
-    order.slice(0, Math.max(1, count)).sort((a, b) => a - b),
-    (i) => ids[i]!,
-  );
 }
