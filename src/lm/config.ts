@@ -58,6 +58,8 @@ export interface DecoderConfig {
   readonly tiedEmbeddings: boolean;
   /** Whether query, key and value projections have biases. */
   readonly attentionBias: boolean;
+  /** Whether the output projection of rotary families has one; false when absent. */
+  readonly attentionOutputBias?: boolean;
 }
 
 /** Names of the encoder families. */
@@ -73,5 +75,8 @@ export interface EncoderConfig {
   readonly intermediateSize: number;
   readonly contextLength: number;
   readonly normEpsilon: number;
+  /** Kinds of segments that the checkpoint has embeddings for; this library uses the first. */
   readonly typeCount: number;
+  /** Activation of the feed-forward blocks. */
+  readonly activation: "gelu" | "gelu-tanh" | "relu";
 }

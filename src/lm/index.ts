@@ -1,9 +1,12 @@
 /** Language models: configurations, families, weight forms, the step and its cache. */
 export type { Checkpoint, RowTable } from "./checkpoint/checkpoint.ts";
 export { GgufCheckpoint } from "./checkpoint/gguf.ts";
+export { SafetensorsCheckpoint } from "./checkpoint/safetensors.ts";
 export type { DecoderConfig, DecoderFamily, EncoderConfig, EncoderFamily, RopeConfig } from "./config.ts";
 export type { AttentionRequest, ForwardContext } from "./context.ts";
 export { Decoder } from "./decoder.ts";
+export { EncoderModel, type LoadEncoderOptions, loadEncoder } from "./encoder/encoder.ts";
+export { type PoolingMode, poolingFromHf, poolingModes } from "./encoder/pooling.ts";
 export { buildDecoder } from "./families/index.ts";
 export { formNamed, forms, type LinearForm, type LinearRole, type LinearSpec } from "./forms/index.ts";
 export { KvCache } from "./kv-cache.ts";

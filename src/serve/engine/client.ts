@@ -1,30 +1,22 @@
 /**
- * The main thread's side of the engine: a decoder that runs in a worker, as sequences.
+ * The main thread's side of a decoder that runs in a worker, as sequences.
  */
-import { Worker } from "node:worker_threads";
 import type { DecoderConfig, Sequence, SequenceModel, SequenceStep, StepRequest } from "../../lm/index.ts";
 import { blockLength } from "../../lm/index.ts";
-import { BletchleyError, fail } from "../../util/errors.ts";
+import { fail } from "../../util/errors.ts";
 import { NDArray } from "../../util/ndarray.ts";
 import type { ProgressListener } from "../../util/progress.ts";
-import type { EngineAnswer, EngineLoad, EngineRequest, EngineValue, WireArray } from "./protocol.ts";
-
-type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
-
-interface Waiting {
-  readonly resolve: (value: EngineValue) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly onProgress?: ProgressListener;
-}
+import { EngineWorker } from "./engine-worker.ts";
+import type { EngineLoad, WireArray } from "./protocol.ts";
 
 const unwire = ({ data, shape, dtype }: WireArray) => new NDArray(data, shape, dtype);
 
 class RemoteSequence implements Sequence {
-  readonly #engine: EngineClient;
+  readonly #engine: EngineWorker;
   readonly #id: number;
   #length: number;
 
-  constructor(engine: EngineClient, id: number, length: number) {
+  constructor(engine: EngineWorker, id: number, length: number) {
     this.#engine = engine;
     this.#id = id;
     this.#length = length;
@@ -73,109 +65,48 @@ class RemoteSequence implements Sequence {
   }
 }
 
-/** Starts the worker from the built package, or from source when this file is source (tests, development). */
-function startWorker(): Worker {
-  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./worker.js", import.meta.url));
-  const url = JSON.stringify(new URL("./worker.ts", import.meta.url).href);
-  return new Worker(`import("tsx/esm/api").then(({ register }) => { register(); return import(${url}); })`, {
-    eval: true,
-  });
-}
-
 /** A decoder in a worker thread. */
 export class EngineClient implements SequenceModel {
-  readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
-  #config: DecoderConfig | undefined;
-  #form = "";
-  #nextId = 0;
-  #failure: unknown;
+  readonly #worker: EngineWorker;
+  /** Architecture of the loaded decoder. */
+  readonly config: DecoderConfig;
+  /** Name of the weight form in use. */
+  readonly form: string;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: EngineWorker, config: DecoderConfig, form: string) {
     this.#worker = worker;
-    worker.on("message", (answer: EngineAnswer) => this.#receive(answer));
-    worker.on("error", (thrown) =>
-      this.#fail(new BletchleyError("engine", `the engine stopped: ${thrown.message}`, { cause: thrown })),
-    );
-    worker.on("exit", (code) => this.#fail(new BletchleyError("disposed", `the engine has ended (exit code ${code})`)));
-    // waiting answers keep the process alive, an idle engine does not
-    worker.unref();
+    this.config = config;
+    this.form = form;
   }
 
   /**
    * Starts a worker and loads a decoder in it.
-   * @throws what loading throws: `format`, `unsupported`, `disk`, `engine` …
+   * @throws what loading throws: `format`, `unsupported`, `disk`, `engine` …; `aborted` when the signal fires first.
    */
-  static async load(load: EngineLoad, onProgress?: ProgressListener): Promise<EngineClient> {
-    const client = new EngineClient(startWorker());
-    try {
-      const value = await client.ask({ kind: "load", load }, onProgress);
+  static load(
+    load: EngineLoad,
+    options: { readonly onProgress?: ProgressListener; readonly signal?: AbortSignal } = {},
+  ): Promise<EngineClient> {
+    return EngineWorker.start(async (worker) => {
+      const value = await worker.ask({ kind: "load", load }, options.onProgress);
       if (value.kind !== "loaded") return fail("internal", `the engine answered a load with ${value.kind}`);
-      client.#config = value.config;
-      client.#form = value.form;
-      return client;
-    } catch (thrown) {
-      await client.dispose();
-      throw thrown;
-    }
-  }
-
-  /** Architecture of the loaded decoder. */
-  get config(): DecoderConfig {
-    return this.#config ?? fail("internal", "the engine has not loaded a model");
-  }
-
-  /** Name of the weight form in use. */
-  get form(): string {
-    return this.#form;
+      return new EngineClient(worker, value.config, value.form);
+    }, options.signal);
   }
 
   /** Whether the engine has ended. */
   get closed(): boolean {
-    return this.#failure !== undefined;
-  }
-
-  /** @internal Sends a request and waits for its answer. */
-  ask(request: Unnumbered<EngineRequest>, onProgress?: ProgressListener): Promise<EngineValue> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, onProgress });
-      if (this.#waiting.size === 1) this.#worker.ref();
-      this.#worker.postMessage({ id, ...request });
-    });
-  }
-
-  #receive(answer: EngineAnswer): void {
-    const waiting = this.#waiting.get(answer.id);
-    if (!waiting) return;
-    if ("progress" in answer) {
-      waiting.onProgress?.(answer.progress);
-      return;
-    }
-    this.#waiting.delete(answer.id);
-    if (!this.#waiting.size) this.#worker.unref();
-    if ("value" in answer) waiting.resolve(answer.value);
-    else waiting.reject(new BletchleyError(answer.error.code, answer.error.message));
-  }
-
-  #fail(reason: unknown): void {
-    this.#failure ??= reason;
-    for (const waiting of this.#waiting.values()) waiting.reject(this.#failure);
-    this.#waiting.clear();
+    return this.#worker.closed;
   }
 
   async open(): Promise<Sequence> {
-    const value = await this.ask({ kind: "open" });
+    const value = await this.#worker.ask({ kind: "open" });
     if (value.kind !== "sequence") return fail("internal", `the engine answered an open with ${value.kind}`);
-    return new RemoteSequence(this, value.sequence, 0);
+    return new RemoteSequence(this.#worker, value.sequence, 0);
   }
 
   /** Ends the worker and frees everything. */
-  async dispose(): Promise<void> {
-    this.#failure ??= new BletchleyError("disposed", "the model has been disposed; load it again to use it");
-    for (const waiting of this.#waiting.values()) waiting.reject(this.#failure);
-    this.#waiting.clear();
-    await this.#worker.terminate();
+  dispose(): Promise<void> {
+    return this.#worker.dispose();
   }
 }

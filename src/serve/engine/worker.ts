@@ -1,17 +1,18 @@
 /**
- * The engine's worker: owns the decoder and the caches, answers requests one after the other. ONNX Runtime blocks the
+ * The engine's worker: owns a decoder and its caches, or an encoder, and answers requests one after the other. ONNX Runtime blocks the
  * thread it runs in, and this is the thread that may be blocked.
  */
 import { parentPort } from "node:worker_threads";
-import { LocalSequenceModel, loadDecoder, openGguf, type Sequence } from "../../lm/index.ts";
-import { openFile } from "../../runtime/node/file-source.ts";
+import { type EncoderModel, LocalSequenceModel, loadDecoder, loadEncoder, type Sequence } from "../../lm/index.ts";
 import { BletchleyError, fail, messageOf } from "../../util/errors.ts";
 import type { NDArray } from "../../util/ndarray.ts";
+import { openCheckpoint, openEncoderCheckpoint, readPooling } from "./open-checkpoint.ts";
 import type { EngineAnswer, EngineRequest, EngineValue, WireArray } from "./protocol.ts";
 
 const port = parentPort ?? fail("internal", "the engine's worker was started as a program");
 const sequences = new Map<number, Sequence>();
 let model: LocalSequenceModel | undefined;
+let encoder: EncoderModel | undefined;
 let nextSequence = 0;
 
 const sequenceOf = (id: number): Sequence =>
@@ -28,9 +29,8 @@ const wire = ({ data, shape, dtype }: NDArray): WireArray => ({ data, shape, dty
 async function answer(request: EngineRequest): Promise<EngineValue> {
   switch (request.kind) {
     case "load": {
-      const { path, ...options } = request.load;
-      const checkpoint = await openGguf(await openFile(path), path);
-      const loaded = await loadDecoder(checkpoint, {
+      const { checkpoint, ...options } = request.load;
+      const loaded = await loadDecoder(await openCheckpoint(checkpoint), {
         ...options,
         onProgress: (progress) => port.postMessage({ id: request.id, progress } satisfies EngineAnswer),
       });
@@ -58,6 +58,17 @@ async function answer(request: EngineRequest): Promise<EngineValue> {
       await sequences.get(request.sequence)?.close();
       sequences.delete(request.sequence);
       return { kind: "done" };
+    case "load-encoder": {
+      const { checkpoint, threads } = request.load;
+      const pooling = await readPooling(checkpoint);
+      encoder = await loadEncoder(await openEncoderCheckpoint(checkpoint), { pooling, threads });
+      return { kind: "encoder-loaded", config: encoder.config, dimensions: encoder.dimensions };
+    }
+    case "embed":
+      return {
+        kind: "embedded",
+        vectors: wire(await (encoder ?? fail("internal", "no encoder has been loaded")).embed(request.batch)),
+      };
   }
 }
 
@@ -68,7 +79,12 @@ port.on("message", (request: EngineRequest) => {
   queue = queue.then(async () => {
     try {
       const value = await answer(request);
-      const arrays = value.kind === "step" ? [value.logits, ...Object.values(value.extra)] : [];
+      const arrays =
+        value.kind === "step"
+          ? [value.logits, ...Object.values(value.extra)]
+          : value.kind === "embedded"
+            ? [value.vectors]
+            : [];
       port.postMessage(
         { id: request.id, value } satisfies EngineAnswer,
         arrays.map((array) => array.data.buffer as ArrayBuffer),
