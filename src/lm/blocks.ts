@@ -22,7 +22,7 @@ export class SelfAttention extends Module {
   /** @param norm makes the normalisation of queries and keys, for families that have it. */
   constructor(config: DecoderConfig, layer: number, norm?: (features: number) => RmsNorm) {
     super();
-    const { hiddenSize, headCount, kvHeadCount, headDim, attentionBias } = config;
+    const { hiddenSize, headCount, kvHeadCount, headDim, attentionBias, attentionOutputBias } = config;
     this._config = config;
     this._layer = layer;
     this.qkv = new LinearGroup(
@@ -30,7 +30,7 @@ export class SelfAttention extends Module {
       { q_proj: headCount * headDim, k_proj: kvHeadCount * headDim, v_proj: kvHeadCount * headDim },
       { bias: attentionBias },
     );
-    this.o_proj = new Linear(headCount * headDim, hiddenSize);
+    this.o_proj = new Linear(headCount * headDim, hiddenSize, { bias: attentionOutputBias });
     if (norm) {
       this.q_norm = norm(headDim);
       this.k_norm = norm(headDim);

@@ -1,11 +1,13 @@
 /**
  * From a model file to a decoder that can run: open, convert once, cache, build the step's graph, load it into an engine.
  */
-import { readGguf } from "../formats/index.ts";
+import { readGguf, readTensorF32 } from "../formats/index.ts";
 import { type Engine, loadGraph } from "../runtime/index.ts";
 import type { ByteSource } from "../util/bytes.ts";
 import { fail } from "../util/errors.ts";
+import { sizeOf } from "../util/ndarray.ts";
 import type { ProgressListener } from "../util/progress.ts";
+import { checkShapes } from "./checkpoint/check-config.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import { GgufCheckpoint } from "./checkpoint/gguf.ts";
 import { buildDecoder } from "./families/index.ts";
@@ -41,12 +43,20 @@ export interface LoadedDecoder {
   dispose(): Promise<void>;
 }
 
-/** Loads a decoder from a checkpoint. */
+/**
+ * Loads a decoder from a checkpoint.
+ * @throws `format` naming a tensor that is missing, or whose shape is not what the configuration says: before memory is
+ * taken for it.
+ */
 export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOptions): Promise<LoadedDecoder> {
   const { config } = checkpoint;
   if (config.family === "bert") fail("unsupported", "a BERT encoder cannot generate; use it for embeddings");
   const form = options.form === undefined ? forms[0]! : formNamed(options.form);
   const decoder = buildDecoder(config);
+  checkShapes(decoder, checkpoint, {
+    [decoder._embeddingPath]: [config.vocabSize, config.hiddenSize],
+    ...(decoder._positionPath ? { [decoder._positionPath]: [config.contextLength, config.hiddenSize] } : {}),
+  });
   const { openWeights, WeightWriter } = await import("../runtime/node/weight-file.ts");
   const { RowFile } = await import("../runtime/node/row-file.ts");
   const key = `${options.sha256} ${form.name} v${form.version} c${converterVersion}`;
@@ -80,7 +90,12 @@ export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOp
   };
 }
 
-/** Opens a GGUF file as a checkpoint. */
+/** Opens a GGUF file as a checkpoint. @throws `unsupported` or `format` from its metadata. */
 export async function openGguf(source: ByteSource, path: string): Promise<GgufCheckpoint> {
-  return new GgufCheckpoint(await readGguf(source), path);
+  const file = await readGguf(source);
+  const divisors = file.tensors.get("rope_freqs.weight");
+  // a divisor for each pair of a head; heads have at most a few hundred dimensions
+  if (divisors && sizeOf(divisors.shape) > 4096)
+    fail("format", `${path}: rope_freqs.weight is [${divisors.shape}], more than one number for each pair of a head`);
+  return new GgufCheckpoint(file, path, divisors && (await readTensorF32(file, divisors.name)));
 }

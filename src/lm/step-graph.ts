@@ -34,6 +34,7 @@ class StepContext implements ForwardContext {
     rows: Tensor;
     ones: Tensor;
     recentMask: Tensor;
+    recentMaskLocal?: Tensor;
     longMask?: Tensor;
     longOff: Tensor;
     global?: Angles;
@@ -53,6 +54,11 @@ class StepContext implements ForwardContext {
       rows: this.input("rows", [1, "n"], "i64"),
       ones: this.input("ones", [kvHeadCount, "n", 1]),
       recentMask: this.input("recentMask", [groupRows, `n+${blockLength}`]),
+      // a wider window never ends inside of the recent part
+      recentMaskLocal:
+        hasLocal && (config.slidingWindow ?? blockLength) < blockLength
+          ? this.input("recentMaskLocal", [groupRows, `n+${blockLength}`])
+          : undefined,
       longMask: hasLocal ? this.input("longMask", [groupRows, "pastLocal"]) : undefined,
       longOff: this.input("longOff", [1]),
       global: config.family === "gpt2" ? undefined : angles("global"),
@@ -70,7 +76,7 @@ class StepContext implements ForwardContext {
     const { layer, kvHeadCount, headDim, local } = request;
     const past = local ? "pastLocal" : "past";
     const pieces = headPieces(headDim);
-    const { rows, ones, recentMask, longMask, longOff, global, local: localAngles } = this.#shared;
+    const { rows, ones, recentMask, recentMaskLocal, longMask, longOff, global, local: localAngles } = this.#shared;
     const angles = request.rope === "none" ? undefined : request.rope === "local" ? (localAngles ?? global) : global;
     const { output, newKeys, newValues } = canonicalAttention(
       request,
@@ -81,7 +87,7 @@ class StepContext implements ForwardContext {
         tailValues: this.input(`tail.${layer}.v`, [kvHeadCount, blockLength, headDim + 1]),
         longMask: local ? longMask : undefined,
         longOff,
-        recentMask,
+        recentMask: local ? (recentMaskLocal ?? recentMask) : recentMask,
       },
       angles,
       ones,

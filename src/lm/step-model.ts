@@ -96,6 +96,8 @@ export class StepModel {
       longOff: NDArray.from([cache.boundary ? 0 : -hidden]),
       recentMask: this.#recentMask(cache, parents, n, groups),
     };
+    if (this.#inputs.has("recentMaskLocal"))
+      feeds.recentMaskLocal = this.#recentMask(cache, parents, n, groups, this.config.slidingWindow);
     this.#angles(feeds, positions);
     if (this.#inputs.has("longMask")) feeds.longMask = this.#longMask(cache, positions, groups);
     cache.feed(feeds);
@@ -151,16 +153,26 @@ export class StepModel {
     }
   }
 
-  /** Who sees whom among tail and new rows: the tail's committed columns, a row's ancestors, and itself. */
-  #recentMask(cache: KvCache, parents: readonly number[] | undefined, n: number, groups: number): NDArray {
+  /**
+   * Who sees whom among tail and new rows: the tail's committed columns, a row's ancestors, and itself; all of them only
+   * as far as the window reaches, if there is one.
+   */
+  #recentMask(
+    cache: KvCache,
+    parents: readonly number[] | undefined,
+    n: number,
+    groups: number,
+    window = Number.POSITIVE_INFINITY,
+  ): NDArray {
     const width = blockLength + n;
     const mask = new Float32Array(groups * n * width).fill(hidden);
     const committed = cache.length - cache.boundary;
     for (let i = 0; i < n; i++) {
       const row = mask.subarray(i * width, (i + 1) * width);
-      row.fill(0, 0, committed);
-      if (!parents) row.fill(0, blockLength, blockLength + i + 1);
-      else for (let j = i; j >= 0; j = parents[j] ?? -1) row[blockLength + j] = 0;
+      let seen = 0;
+      for (let j = i; j >= 0 && seen < window; j = parents ? (parents[j] ?? -1) : j - 1, seen++)
+        row[blockLength + j] = 0;
+      row.fill(0, Math.max(0, committed + seen - window), committed);
     }
     for (let g = 1; g < groups; g++) mask.copyWithin(g * n * width, 0, n * width);
     return new NDArray(mask, [groups * n, width], "f32");

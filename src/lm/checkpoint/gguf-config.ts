@@ -18,38 +18,75 @@ const families: Readonly<Record<string, DecoderFamily>> = {
 /** Reads scalar metadata with clear errors. */
 export class GgufFields {
   readonly #file: GgufFile;
-  readonly #prefix: string;
+  /** Architecture, which the keys begin with. */
+  readonly prefix: string;
 
   constructor(file: GgufFile, prefix: string) {
     this.#file = file;
-    this.#prefix = prefix;
+    this.prefix = prefix;
   }
 
   /** A number, or the default, or an error when neither is there. */
   number(key: string, fallback?: number): number {
-    const value = this.#file.metadata.get(`${this.#prefix}.${key}`);
+    const value = this.#file.metadata.get(`${this.prefix}.${key}`);
     if (typeof value === "number" || typeof value === "bigint") {
       const n = Number(value);
       if (!Number.isFinite(n) || n < 0)
-        fail("format", `GGUF metadata ${this.#prefix}.${key} is ${n}, which makes no sense`);
+        fail("format", `GGUF metadata ${this.prefix}.${key} is ${n}, which makes no sense`);
       return n;
     }
-    return fallback ?? fail("format", `GGUF metadata lacks ${this.#prefix}.${key}; the file is incomplete`);
+    if (value !== undefined)
+      fail("unsupported", `GGUF metadata ${this.prefix}.${key} is not one number; lists per layer are not supported`);
+    return fallback ?? fail("format", `GGUF metadata lacks ${this.prefix}.${key}; the file is incomplete`);
   }
+}
+
+/** Frequencies as the file stores or scales them. */
+function ropeConfig(file: GgufFile, f: GgufFields, headDim: number, base: number, divisors?: Float32Array): RopeConfig {
+  const scaling = String(file.metadata.get(`${f.prefix}.rope.scaling.type`) ?? "none");
+  if (!["none", "linear"].includes(scaling))
+    fail("unsupported", `GGUF rope scaling "${scaling.slice(0, 80)}" is not supported; known are none and linear`);
+  const turned = f.number("rope.dimension_count", headDim);
+  if (turned !== headDim)
+    fail(
+      "unsupported",
+      `GGUF: rotary positions turn ${turned} of ${headDim} dimensions; only all of them is supported`,
+    );
+  if (divisors && divisors.length !== headDim / 2)
+    fail("format", `GGUF: rope_freqs.weight has ${divisors.length} values for ${headDim / 2} pairs`);
+  if (divisors?.some((x) => !(x > 0))) fail("format", "GGUF: rope_freqs.weight has a value that is not above 0");
+  return {
+    base: f.number("rope.freq_base", base),
+    scale: scaling === "linear" ? f.number("rope.scaling.factor", 1) : 1,
+    frequencyDivisors: divisors && Array.from(divisors),
+  };
+}
+
+/** Gemma's largest models scale scores by the width of a head's share, as their layer counts tell; others by the head's. */
+function defaultScale(
+  family: DecoderFamily,
+  layerCount: number,
+  hiddenSize: number,
+  headCount: number,
+  headDim: number,
+) {
+  const largest = (family === "gemma2" && layerCount === 46) || (family === "gemma3" && layerCount === 62);
+  return 1 / Math.sqrt(largest ? hiddenSize / headCount : headDim);
 }
 
 /**
  * Architecture that a GGUF file describes.
+ * @param ropeDivisors values of `rope_freqs.weight`, if the file has that tensor.
  * @throws `unsupported` for an architecture that is not known, `format` for impossible sizes.
  */
-export function ggufDecoderConfig(file: GgufFile): DecoderConfig {
+export function ggufDecoderConfig(file: GgufFile, ropeDivisors?: Float32Array): DecoderConfig {
   const architecture = String(file.metadata.get("general.architecture") ?? "");
-  const family =
-    families[architecture] ??
-    fail(
-      "unsupported",
-      `GGUF architecture "${architecture}" is not supported; known are ${Object.keys(families).join(", ")}`,
-    );
+  const family = Object.hasOwn(families, architecture)
+    ? families[architecture]!
+    : fail(
+        "unsupported",
+        `GGUF architecture "${architecture.slice(0, 80)}" is not supported; known are ${Object.keys(families).join(", ")}`,
+      );
   const f = new GgufFields(file, architecture);
   const hiddenSize = f.number("embedding_length");
   const headCount = f.number("attention.head_count");
@@ -61,13 +98,8 @@ export function ggufDecoderConfig(file: GgufFile): DecoderConfig {
   const window = f.number("attention.sliding_window", 0);
   // Gemma 3 has one global layer in six, Gemma 2 every second
   const pattern = family === "gemma3" ? 6 : 2;
-  const scaling = String(file.metadata.get(`${architecture}.rope.scaling.type`) ?? "none");
-  if (!["none", "linear"].includes(scaling) && !file.tensors.has("rope_freqs.weight"))
-    fail("unsupported", `GGUF rope scaling "${scaling}" is not supported; known are none and linear`);
-  const rope: RopeConfig = {
-    base: f.number("rope.freq_base", gemma && family === "gemma3" ? 1_000_000 : 10_000),
-    scale: scaling === "linear" ? f.number("rope.scaling.factor", 1) : 1,
-  };
+  const layers = Array.from({ length: Math.min(layerCount, 1024) }, (_, i) => i);
+  const hasBias = (name: string) => file.tensors.has(`blk.0.${name}.bias`);
   const config: DecoderConfig = {
     family,
     vocabSize: embedding.shape[0]!,
@@ -82,16 +114,20 @@ export function ggufDecoderConfig(file: GgufFile): DecoderConfig {
       family === "gpt2" ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
       1e-6,
     ),
-    rope,
+    rope:
+      family === "gpt2"
+        ? { base: 10_000, scale: 1 }
+        : ropeConfig(file, f, headDim, family === "gemma3" ? 1_000_000 : 10_000, ropeDivisors),
     localRope: family === "gemma3" ? { base: f.number("rope.freq_base_swa", 10_000), scale: 1 } : undefined,
     slidingWindow: gemma && window ? window : undefined,
-    localLayers: Array.from({ length: layerCount }, (_, i) => gemma && window > 0 && (i + 1) % pattern !== 0),
-    attentionScale: 1 / Math.sqrt(family === "gemma2" && layerCount === 46 ? hiddenSize / headCount : headDim),
+    localLayers: layers.map((i) => gemma && window > 0 && (i + 1) % pattern !== 0),
+    attentionScale: f.number("attention.scale", defaultScale(family, layerCount, hiddenSize, headCount, headDim)),
     attentionSoftcap: family === "gemma2" ? f.number("attn_logit_softcapping", 50) : undefined,
     logitSoftcap: family === "gemma2" ? f.number("final_logit_softcapping", 30) : undefined,
     embeddingScale: gemma ? Math.fround(Math.sqrt(hiddenSize)) : 1,
     tiedEmbeddings: !file.tensors.has("output.weight"),
-    attentionBias: family === "qwen2" || family === "gpt2",
+    attentionBias: family === "gpt2" || hasBias("attn_q"),
+    attentionOutputBias: family !== "gpt2" && hasBias("attn_output"),
   };
   checkConfig(config);
   return config;

@@ -83,11 +83,14 @@ export class GgufCheckpoint implements Checkpoint {
   readonly #file: GgufFile;
   readonly #path: string;
 
-  /** @param path the file's path, which row tables carry. @throws `unsupported` or `format` from its metadata. */
-  constructor(file: GgufFile, path: string) {
+  /**
+   * @param path the file's path, which row tables carry. @param ropeDivisors values of `rope_freqs.weight`, if the file
+   * has that tensor. @throws `unsupported` or `format` from its metadata.
+   */
+  constructor(file: GgufFile, path: string, ropeDivisors?: Float32Array) {
     this.#file = file;
     this.#path = path;
-    this.config = ggufDecoderConfig(file);
+    this.config = ggufDecoderConfig(file, ropeDivisors);
   }
 
   #info(name: string): GgufTensorInfo | undefined {
