@@ -2,24 +2,59 @@
  * From a conversation to prompt tokens: the model's own template, rendered in a sandbox, and what to leave out when the
  * conversation outgrows the context.
  */
-import type { ChatMessage, Tokenizer } from "../formats/index.ts";
+import { createHash } from "node:crypto";
+import { builtInTemplates, type ChatMessage, renderChatTemplate, type Tokenizer } from "../formats/index.ts";
 import { renderInSandbox } from "../runtime/node/template-sandbox.ts";
 import { fail } from "../util/errors.ts";
+
+/** A conversation as a prompt. */
+export interface ChatPrompt {
+  readonly tokens: readonly number[];
+  /** The messages that the prompt holds. */
+  readonly messages: readonly ChatMessage[];
+  /** How many of the oldest messages were left out. */
+  readonly dropped: number;
+}
+
+/** How a conversation is fitted into the context. */
+export interface FitOptions {
+  /** Most tokens that the prompt may have. */
+  readonly room: number;
+  readonly overflow: "error" | "drop-oldest";
+  /** JSON schemas of the tools that the model may call. */
+  readonly tools?: readonly unknown[];
+}
+
+/**
+ * Templates that were read and found harmless, by SHA-256: they need no process of their own, which would cost a start
+ * 0.2 s. That of SmolLM2; those that ship with the library join them.
+ */
+const harmless = new Set(["872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788"]);
+
+function isHarmless(template: string): boolean {
+  return (
+    Object.values(builtInTemplates).includes(template) ||
+    harmless.has(createHash("sha256").update(template).digest("hex"))
+  );
+}
 
 /** Renders conversations for one model. */
 export class ChatFormat {
   readonly #tokenizer: Tokenizer;
   readonly #template: string;
+  readonly #harmless: boolean;
 
   constructor(tokenizer: Tokenizer, template: string) {
     this.#tokenizer = tokenizer;
     this.#template = template;
+    this.#harmless = isHarmless(template);
   }
 
   /** The prompt's text. @throws `template` when the model's template fails or takes more than two seconds. */
-  render(messages: readonly ChatMessage[], tools?: readonly unknown[]): Promise<string> {
+  async render(messages: readonly ChatMessage[], tools?: readonly unknown[]): Promise<string> {
     const { bosId, eosIds } = this.#tokenizer.specials;
-    return renderInSandbox(this.#template, {
+    const render = this.#harmless ? renderChatTemplate : renderInSandbox;
+    return render(this.#template, {
       messages,
       tools,
       addGenerationPrompt: true,
@@ -29,29 +64,29 @@ export class ChatFormat {
   }
 
   /**
-   * Prompt tokens of a conversation.
-   * @param room most tokens that the prompt may have. @param overflow whether to drop the oldest turns until it fits.
+   * Prompt of a conversation. When the oldest turns have to go, some more go with them, until a quarter of the room is
+   * free: else every further turn would drop another one, and the whole prompt would be computed anew each time. System
+   * messages and the last message always stay.
    * @throws `context-overflow` when it does not fit and nothing may be (or is left to be) dropped.
    */
-  async tokens(
-    messages: readonly ChatMessage[],
-    room: number,
-    overflow: "error" | "drop-oldest",
-    tools?: readonly unknown[],
-  ): Promise<number[]> {
+  async fit(messages: readonly ChatMessage[], { room, overflow, tools }: FitOptions): Promise<ChatPrompt> {
     let kept = [...messages];
+    let wanted = room;
     for (;;) {
-      const ids = this.#tokenizer.encode(await this.render(kept, tools), { parseSpecial: true });
-      if (ids.length <= room) return ids;
+      const tokens = this.#tokenizer.encode(await this.render(kept, tools), { parseSpecial: true });
       const oldest = kept.findIndex((message, i) => message.role !== "system" && i < kept.length - 1);
+      if (tokens.length <= wanted || (tokens.length <= room && oldest < 0))
+        return { tokens, messages: kept, dropped: messages.length - kept.length };
       if (overflow === "error" || oldest < 0)
         fail(
           "context-overflow",
-          `the conversation has ${ids.length} tokens and ${room} fit the context; shorten it${overflow === "error" ? ' or choose contextOverflow "drop-oldest"' : ""}`,
+          `the conversation has ${tokens.length} tokens and ${room} fit the context; shorten it${overflow === "error" ? ' or choose contextOverflow "drop-oldest"' : ""}`,
         );
+      wanted = Math.floor(room * 0.75);
       // an answer without its question would confuse the model, so both go
-      const next = kept.findIndex((message, i) => i > oldest && message.role === "user");
-      kept = kept.filter((_, i) => i < oldest || i >= (next < 0 ? kept.length - 1 : next));
+      const user = kept.findIndex((message, i) => i > oldest && message.role === "user");
+      const next = user < 0 ? kept.length - 1 : user;
+      kept = kept.filter((message, i) => i < oldest || i >= next || message.role === "system");
     }
   }
 }

@@ -3,49 +3,75 @@
  * (a worker).
  */
 import {
+  checkOptions,
   type FinishReason,
   type GenerateOptions,
   type GenerationChunk,
   type GenerationStats,
   generate,
+  scoreTokens,
+  type TokenLogprob,
 } from "../decode/index.ts";
 import type { ChatMessage, Tokenizer } from "../formats/index.ts";
-import type { DecoderConfig, Sequence } from "../lm/index.ts";
+import type { DecoderConfig, SequenceModel } from "../lm/index.ts";
 import type { ResolvedModel } from "../sources/index.ts";
-import { fail } from "../util/errors.ts";
-import { ChatFormat } from "./chat.ts";
-import type { EngineClient } from "./engine/client.ts";
+import { BletchleyError, fail, throwIfAborted } from "../util/errors.ts";
+import { ChatFormat, type ChatPrompt } from "./chat.ts";
 import { SequencePool } from "./sequence-pool.ts";
 
 /** A finished generation. */
 export interface Generation {
   readonly text: string;
   readonly tokens: readonly number[];
+  /** One entry a token, when they were asked for. */
+  readonly logprobs?: readonly TokenLogprob[];
   readonly finishReason: FinishReason;
   readonly stats: GenerationStats;
 }
 
+/** Options of an answer in a conversation. */
+export interface ChatOptions extends GenerateOptions {
+  /** JSON schemas of the tools that the model may call. */
+  readonly tools?: readonly unknown[];
+}
+
+/** What runs a model's steps: a worker, or anything else that can open sequences. */
+export interface ModelEngine extends SequenceModel {
+  /** Name of the weight form. */
+  readonly form: string;
+  /** Whether it has ended. */
+  readonly closed: boolean;
+  dispose(): Promise<void>;
+}
+
+/** Idle sequences that a model keeps for prompts that begin like an earlier one. */
+const idleSequences = 8;
+/** Tokens that they hold together, in contexts. */
+const idleContexts = 2;
+/** Room that a conversation leaves for its answer when `maxTokens` does not say it. */
+const answerRoom = 256;
+
 /** A loaded model. Calls may run at the same time; their steps take turns. */
 export class Model {
-  readonly #engine: EngineClient;
+  readonly #engine: ModelEngine;
   readonly #pool: SequencePool;
   readonly #chat: ChatFormat;
   /** Where the model came from. */
   readonly source: ResolvedModel;
   readonly tokenizer: Tokenizer;
-  /** Longest sequence. */
+  /** Longest sequence, in tokens. */
   readonly contextLength: number;
 
   /** @internal Use {@link loadModel}. */
   constructor(
-    engine: EngineClient,
+    engine: ModelEngine,
     source: ResolvedModel,
     tokenizer: Tokenizer,
     template: string,
     contextLength: number,
   ) {
     this.#engine = engine;
-    this.#pool = new SequencePool(engine);
+    this.#pool = new SequencePool(engine, { sequences: idleSequences, tokens: idleContexts * contextLength });
     this.#chat = new ChatFormat(tokenizer, template);
     this.source = source;
     this.tokenizer = tokenizer;
@@ -62,6 +88,11 @@ export class Model {
     return this.#engine.form;
   }
 
+  /** Whether the model was disposed, or its engine has ended. */
+  get disposed(): boolean {
+    return this.#engine.closed;
+  }
+
   /**
    * Continues a text, piece by piece.
    * @param prompt text, or token ids as they are. @throws `context-overflow`, `argument`, `aborted`, `disposed`.
@@ -70,57 +101,124 @@ export class Model {
     prompt: string | readonly number[],
     options: GenerateOptions = {},
   ): AsyncGenerator<GenerationChunk, void, void> {
-    const tokens = typeof prompt === "string" ? this.tokenizer.encode(prompt, { addSpecial: true }) : prompt;
-    // an empty text is continued from the beginning of sequence (or what stands for it)
-    const { bosId, eosIds } = this.tokenizer.specials;
-    const start = bosId ?? eosIds[0];
-    yield* this.#run(tokens.length || start === undefined ? tokens : [start], options);
+    yield* this.#run(this.promptTokens(prompt), options, performance.now());
   }
 
-  /** Answers a conversation, piece by piece. */
+  /** Token ids that {@link generate} continues: those of a text, and at least what stands for the beginning. */
+  promptTokens(prompt: string | readonly number[]): readonly number[] {
+    const tokens = typeof prompt === "string" ? this.tokenizer.encode(prompt, { addSpecial: true }) : prompt;
+    const { bosId, eosIds } = this.tokenizer.specials;
+    const start = bosId ?? eosIds[0];
+    return tokens.length || start === undefined ? tokens : [start];
+  }
+
+  /**
+   * Answers a conversation, piece by piece.
+   * @throws `context-overflow`, `argument`, `template`, `aborted`, `disposed`.
+   */
   async *chat(
     messages: readonly ChatMessage[],
-    options: GenerateOptions & { readonly tools?: readonly unknown[] } = {},
+    options: ChatOptions = {},
   ): AsyncGenerator<GenerationChunk, void, void> {
+    const calledAt = performance.now();
+    yield* this.#run((await this.chatPrompt(messages, options)).tokens, options, calledAt);
+  }
+
+  /**
+   * The prompt that {@link chat} answers, and what it had to leave out; {@link generate} takes its tokens. With
+   * `contextOverflow: "drop-oldest"` the oldest turns go until the rest leaves room for `maxTokens` (256 when absent) and
+   * some of the turns to come; system messages and the last message stay.
+   * @throws `argument` for a conversation without messages, `context-overflow`, `template`.
+   */
+  async chatPrompt(
+    messages: readonly ChatMessage[],
+    options: Pick<ChatOptions, "contextOverflow" | "maxTokens" | "tools"> = {},
+  ): Promise<ChatPrompt> {
     if (!messages.length) fail("argument", "the conversation is empty; give it at least one message");
-    const reserve = Math.min(options.maxTokens ?? 256, this.contextLength >> 1);
-    const overflow = options.contextOverflow ?? "error";
-    const room = overflow === "error" ? this.contextLength - 1 : this.contextLength - reserve;
-    yield* this.#run(await this.#chat.tokens(messages, room, overflow, options.tools), options);
+    const { contextOverflow: overflow = "error", maxTokens = answerRoom, tools } = options;
+    const reserve = overflow === "error" ? 1 : Math.min(maxTokens, this.contextLength >> 1);
+    return this.#chat.fit(messages, { room: this.contextLength - reserve, overflow, tools });
+  }
+
+  /**
+   * Log-probability of every token of a text given those before it; the first one has none.
+   * @param top how many of the likeliest alternatives to report. @throws `context-overflow`, `argument`, `aborted`.
+   */
+  async score(
+    text: string | readonly number[],
+    { top = 0, signal }: { readonly top?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<(TokenLogprob | undefined)[]> {
+    const tokens = this.promptTokens(text);
+    if (tokens.length > this.contextLength) this.#overflow(tokens.length);
+    this.#checkTokens(tokens);
+    const sequence = await this.#engine.open();
+    try {
+      const scores = await scoreTokens(sequence, tokens, top, signal);
+      // whoever scores a prompt often goes on from it
+      await this.#pool.give(sequence, tokens);
+      return scores;
+    } catch (thrown) {
+      await sequence.close().catch(() => {});
+      throw thrown;
+    }
   }
 
   /** Collects a generation. */
   async collect(chunks: AsyncIterable<GenerationChunk>): Promise<Generation> {
     let text = "";
     const tokens: number[] = [];
+    const logprobs: TokenLogprob[] = [];
     let last: GenerationChunk | undefined;
     for await (const chunk of chunks) {
       text += chunk.text;
       tokens.push(...chunk.tokens);
+      logprobs.push(...(chunk.logprobs ?? []));
       last = chunk;
     }
-    return { text, tokens, finishReason: last!.finishReason!, stats: last!.stats! };
+    const { finishReason, stats } = last ?? {};
+    if (!finishReason || !stats) return fail("argument", "the generation ended before its last piece");
+    return { text, tokens, ...(logprobs.length && { logprobs }), finishReason, stats };
   }
 
-  async *#run(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<GenerationChunk, void, void> {
-    if (prompt.length >= this.contextLength)
-      fail(
-        "context-overflow",
-        `the prompt has ${prompt.length} tokens and the context holds ${this.contextLength}; shorten it or load the model with a larger contextLength`,
-      );
-    const sequence: Sequence = await this.#pool.take(prompt);
+  async *#run(
+    prompt: readonly number[],
+    options: GenerateOptions,
+    calledAt: number,
+  ): AsyncGenerator<GenerationChunk, void, void> {
+    const { tokenizer, contextLength } = this;
+    // before a sequence is taken: one that fails loses its cache
+    checkOptions(options, tokenizer.vocabSize);
+    this.#checkTokens(prompt);
+    throwIfAborted(options.signal);
+    if (prompt.length >= contextLength) this.#overflow(prompt.length);
+    const sequence = await this.#pool.take(prompt);
     const fed = [...prompt];
+    let sound = true;
     try {
-      for await (const chunk of generate(
-        { sequence, tokenizer: this.tokenizer, prompt, contextLength: this.contextLength },
-        options,
-      )) {
+      for await (const chunk of generate({ sequence, tokenizer, prompt, contextLength, calledAt }, options)) {
         fed.push(...chunk.tokens);
         yield chunk;
       }
+    } catch (thrown) {
+      sound = thrown instanceof BletchleyError && thrown.code === "aborted";
+      throw thrown;
     } finally {
-      if (!this.#engine.closed) await this.#pool.give(sequence, fed);
+      if (!this.#engine.closed) await (sound ? this.#pool.give(sequence, fed) : sequence.close().catch(() => {}));
     }
+  }
+
+  #checkTokens(tokens: readonly number[]): void {
+    const { vocabSize } = this.#engine.config;
+    const wrong = tokens.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabSize);
+    if (wrong !== undefined)
+      fail("argument", `the prompt has token ${wrong}; ids are whole numbers from 0 to ${vocabSize - 1}`);
+  }
+
+  #overflow(tokens: number): never {
+    return fail(
+      "context-overflow",
+      `the prompt has ${tokens} tokens and the context holds ${this.contextLength}; shorten it or load the model with a larger contextLength`,
+    );
   }
 
   /** Ends the engine and frees everything; running generations fail with `disposed`. */

@@ -2,7 +2,7 @@
  * Idle sequences of a model, kept because the next prompt often begins like the last one. Reuse cannot change a result:
  * what a token's numbers are does not depend on how its predecessors arrived.
  */
-import type { Sequence, SequenceModel } from "../lm/index.ts";
+import { blockLength, type Sequence, type SequenceModel } from "../lm/index.ts";
 
 interface Idle {
   readonly sequence: Sequence;
@@ -16,16 +16,24 @@ function commonPrefix(a: readonly number[], b: readonly number[]): number {
   return i;
 }
 
+/** What an idle sequence may cost. */
+export interface PoolLimits {
+  /** Most idle sequences. */
+  readonly sequences: number;
+  /** Most tokens that they hold together; the last one given back is kept in any case. */
+  readonly tokens: number;
+}
+
 /** Hands out sequences, preferring one that already holds the prompt's beginning. */
 export class SequencePool {
   readonly #model: SequenceModel;
-  readonly #capacity: number;
+  readonly #limits: PoolLimits;
+  /** Least recently used first. */
   #idle: Idle[] = [];
 
-  /** @param capacity idle sequences to keep; each holds the cache of a whole conversation. */
-  constructor(model: SequenceModel, capacity = 2) {
+  constructor(model: SequenceModel, limits: PoolLimits) {
     this.#model = model;
-    this.#capacity = capacity;
+    this.#limits = limits;
   }
 
   /** A sequence for a prompt; it holds some beginning of it, at least one token short. */
@@ -36,18 +44,29 @@ export class SequencePool {
       const common = Math.min(commonPrefix(tokens, prompt), prompt.length - 1);
       if (common > longest) [best, longest] = [i, common];
     });
-    if (best >= 0) {
-      const [{ sequence }] = this.#idle.splice(best, 1) as [Idle];
-      if (sequence.length === longest || (await sequence.truncate(longest))) return sequence;
-      await sequence.close();
+    const found = this.#idle[best];
+    if (found && 2 * longest >= found.tokens.length) {
+      this.#idle.splice(best, 1);
+      return this.#cut(found.sequence, longest);
     }
+    // a short beginning, such as the same instructions, must not cost another conversation its cache: copy it, or compute
+    // it again where that is as cheap
+    if (found && longest >= blockLength) return this.#cut(await found.sequence.fork(), longest);
+    return this.#model.open();
+  }
+
+  async #cut(sequence: Sequence, length: number): Promise<Sequence> {
+    if (sequence.length === length || (await sequence.truncate(length))) return sequence;
+    await sequence.close();
     return this.#model.open();
   }
 
   /** Gives a sequence back. @param tokens what it was fed; those beyond its length are ignored. */
   async give(sequence: Sequence, tokens: readonly number[]): Promise<void> {
     this.#idle.push({ sequence, tokens: tokens.slice(0, sequence.length) });
-    while (this.#idle.length > this.#capacity) await this.#idle.shift()!.sequence.close();
+    const held = () => this.#idle.reduce((sum, idle) => sum + idle.tokens.length, 0);
+    while (this.#idle.length > this.#limits.sequences || (this.#idle.length > 1 && held() > this.#limits.tokens))
+      await this.#idle.shift()!.sequence.close();
   }
 
   /** Closes all idle sequences. */
