@@ -3,6 +3,7 @@
  * that do not answer, and statuses turned into errors that say what to do. Bodies are the caller's business.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { joinSignals } from "../util/abort.ts";
 import { type ErrorCode, fail, messageOf, throwIfAborted } from "../util/errors.ts";
 
 /** Options of {@link request}. */
@@ -73,9 +74,11 @@ function fetcher(): Promise<typeof fetch> {
 async function fetchOnce(url: URL, headers: Record<string, string>, options: RequestOptions) {
   const known = unreachable.get(url.host);
   if (known) fail("network", `${url.host} could not be reached earlier in this run: ${known}`);
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  const signal = options.signal ? AbortSignal.any([options.signal, controller.signal]) : controller.signal;
+  const stop = joinSignals(options.signal);
+  const abort = () => {
+    stop.release();
+    stop.abort();
+  };
   const firstContact = !answered.has(url.host);
   const patienceMs = firstContact ? (options.patienceMs ?? defaultPatienceMs) : knownHostPatienceMs;
   let timedOut = false;
@@ -85,10 +88,11 @@ async function fetchOnce(url: URL, headers: Record<string, string>, options: Req
   }, patienceMs);
   try {
     const doFetch = await fetcher();
-    const response = await doFetch(url.href, { headers, redirect: "manual", signal });
+    const response = await doFetch(url.href, { headers, redirect: "manual", signal: stop.signal });
     answered.add(url.host);
     return { response, abort };
   } catch (thrown) {
+    stop.release();
     throwIfAborted(options.signal);
     const reason = timedOut ? `no answer within ${patienceMs / 1000} s` : networkReason(thrown);
     if (firstContact) unreachable.set(url.host, reason);

@@ -356,6 +356,21 @@ describe("local models", () => {
     });
   });
 
+  it("may have their weights in shards, beside others that do not belong to them", async () => {
+    const folder = fixture.folder;
+    const names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    const index = { weight_map: { a: names[0], b: names[1] } };
+    await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
+    await writeFile(join(folder, "config.json"), "{}");
+    for (const name of [names[0]!, "consolidated.safetensors"]) await writeFile(join(folder, name), name);
+    await expect(resolveModel(folder)).rejects.toMatchObject({
+      code: "not-found",
+      message: expect.stringContaining(`lists ${names[1]}`),
+    });
+    await writeFile(join(folder, names[1]!), "x");
+    expect((await resolveModel(folder)).weights).toEqual(names.map((name) => join(folder, name)));
+  });
+
   it("are hashed anew when they change", async () => {
     const path = join(fixture.folder, "a.gguf");
     await writeFile(path, "one");

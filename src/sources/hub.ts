@@ -11,11 +11,15 @@ import { type Downloaded, type DownloadJob, download, headerOf, setAside } from 
 import { readBody, request } from "./http.ts";
 import { licenceOfGguf, licenceOfModelCard } from "./licence.ts";
 import { fileNames, type ModelEntry, type ModelFileRole, type ModelSource, type SourceContext } from "./model.ts";
+import { shardsOf } from "./shards.ts";
 import { makeFolder, type PlacedFile, resolvedFrom, writeStored } from "./stored.ts";
 
-/** The Hub's address: `HF_ENDPOINT`, else the public one. */
+/** The Hub's address: `HF_ENDPOINT`, else the public one. @throws `argument` when it is no address. */
 export function hubEndpoint(env: NodeJS.ProcessEnv = process.env): string {
-  return (env.HF_ENDPOINT || "https://huggingface.co").replace(/\/+$/, "");
+  const endpoint = env.HF_ENDPOINT || "https://huggingface.co";
+  if (!/^https?:\/\//i.test(endpoint) || !URL.canParse(endpoint))
+    fail("argument", `HF_ENDPOINT is ${endpoint}, which is not an address such as https://huggingface.co`);
+  return endpoint.replace(/\/+$/, "");
 }
 
 type HubOrigin = Extract<ModelEntry["origins"][number], { type: "hub" }>;
@@ -110,25 +114,6 @@ class Repository {
 /** Git's name of a file's content, with which the Hub tags files outside of its large-file storage. */
 function gitBlobSha1(bytes: Uint8Array): string {
   return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
-}
-
-/** Names of the weight files that an index lists, in order. */
-async function shardsOf(indexPath: string): Promise<string[]> {
-  let map: unknown;
-  try {
-    map = (JSON.parse(await readFile(indexPath, "utf8")) as { weight_map?: unknown }).weight_map;
-  } catch (thrown) {
-    return fail("format", `${indexPath} is not JSON`, thrown);
-  }
-  const names = map && typeof map === "object" ? [...new Set(Object.values(map))].sort() : [];
-  for (const name of names)
-    if (typeof name !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(name))
-      fail(
-        "format",
-        `${indexPath}: weight_map names the file ${JSON.stringify(name)}, which is not a safetensors file`,
-      );
-  if (!names.length) fail("format", `${indexPath} lists no weights`);
-  return names as string[];
 }
 
 async function fetchSafetensors(repository: Repository, entry: ModelEntry): Promise<PlacedFile[]> {

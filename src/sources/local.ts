@@ -11,6 +11,7 @@ import { writeAtomically } from "./disk.ts";
 import { hashFile } from "./hash.ts";
 import { licenceOfGguf, licenceOfModelCard } from "./licence.ts";
 import { fileNames, type ModelFileRole, type ModelSource, type ResolvedModel, type SourceContext } from "./model.ts";
+import { shardsOf } from "./shards.ts";
 
 interface KnownHash {
   readonly size: number;
@@ -79,9 +80,11 @@ async function resolveFolder(folder: string, context: SourceContext): Promise<Re
     }
     if (!files.config) fail("not-found", `${folder} has safetensors weights but no config.json, which is needed`);
     const main = fileNames.weights!;
-    const weights = files.index && !safetensors.includes(main) ? safetensors : [main];
-    if (!safetensors.includes(weights[0]!))
+    const weights = files.index && !safetensors.includes(main) ? await shardsOf(files.index) : [main];
+    const missing = weights.find((name) => !safetensors.includes(name));
+    if (missing === main)
       fail("not-found", `${folder} has neither ${main} nor ${fileNames.index}, but ${safetensors.join(", ")}`);
+    if (missing) fail("not-found", `${files.index} lists ${missing}, which is not in its folder`);
     const paths = weights.map((name) => join(folder, name));
     return resolved(context, folder, "safetensors", paths, files);
   }

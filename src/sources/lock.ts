@@ -7,6 +7,7 @@ import { type FileHandle, mkdir, open, readFile, rm, stat } from "node:fs/promis
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { joinSignals } from "../util/abort.ts";
 import { BletchleyError, fail, throwIfAborted } from "../util/errors.ts";
 import type { Progress, ProgressListener } from "../util/progress.ts";
 import { onDisk, systemCode, writeFully } from "./disk.ts";
@@ -16,7 +17,10 @@ export interface LockOptions {
   readonly signal?: AbortSignal;
   /** Receives the owner's progress while this process waits. */
   readonly onWait?: ProgressListener;
-  /** A silent owner is taken for dead after this; one whose process is known to be gone after a tenth. Default 30 s. */
+  /**
+   * A silent owner is taken for dead after this; one whose process is known to be gone, or who never wrote its record,
+   * after a tenth. Default 30 s.
+   */
   readonly staleMs?: number;
 }
 
@@ -110,7 +114,8 @@ async function acquire(path: string, options: LockOptions): Promise<FileHandle> 
     }
     const silentMs = performance.now() - seenAt;
     if (record === "busy") {
-      if (silentMs > staleMs) await removeStale(path, undefined, staleMs);
+      // its owner died between making it and writing to it
+      if (silentMs > staleMs / 10) await removeStale(path, undefined, staleMs);
     } else {
       if (silentMs > staleMs || (isGone(record) && silentMs > staleMs / 10)) {
         await removeStale(path, record.token, staleMs);
@@ -137,7 +142,7 @@ export async function withLock<T>(
     return acquire(path, options);
   });
   const inode = (await handle.stat()).ino;
-  const lost = new AbortController();
+  const stop = joinSignals(options.signal);
   const token = randomBytes(8).toString("hex");
   const start = { token, pid: process.pid, host: hostname() };
   let beat = 0;
@@ -148,28 +153,32 @@ export async function withLock<T>(
     const record: LockRecord = { ...start, beat: ++beat, progress };
     await writeFully(handle, new TextEncoder().encode(JSON.stringify(record).padEnd(1024)), 0);
   };
+  let taken = false;
   let pending: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     pending = pending.then(async () => {
       if (await isOurs())
         await write().catch(() => {}); // a full disk must not end the work that may free it
-      else lost.abort(new BletchleyError("busy", `another process took over ${path}`));
+      else {
+        taken = true;
+        stop.abort(new BletchleyError("busy", `another process took over ${path}`));
+      }
     });
   }, beatMs);
   timer.unref();
   try {
     await onDisk(path, write);
-    const signal = options.signal ? AbortSignal.any([options.signal, lost.signal]) : lost.signal;
     const result = await body({
-      signal,
+      signal: stop.signal,
       report(now) {
         progress = { ...now, task: now.task.slice(0, 200) };
       },
     });
-    if (lost.signal.aborted) fail("busy", `another process took over ${path} while this one was not responding`);
+    if (taken) fail("busy", `another process took over ${path} while this one was not responding`);
     return result;
   } finally {
     clearInterval(timer);
+    stop.release();
     await pending;
     const ours = await isOurs();
     await handle.close();

@@ -7,6 +7,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { fail } from "../util/errors.ts";
 import { readBody, request } from "./http.ts";
+import { compareVersions, isPreRelease } from "./python-version.ts";
 
 /** An index and the credentials that its address carried. */
 export interface PackageIndex {
@@ -31,12 +32,19 @@ export function normalisePackage(name: string): string {
   return name.toLowerCase().replace(/[-_.]+/g, "-");
 }
 
+function decodePart(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a percent sign that stands for itself
+  }
+}
+
 function indexFrom(text: string, configuredBy: string): PackageIndex | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
   if (url.protocol !== "https:" && url.protocol !== "http:") return undefined;
-  const user = decodeURIComponent(url.username);
-  const password = decodeURIComponent(url.password);
+  const [user, password] = [url.username, url.password].map(decodePart);
   url.username = "";
   url.password = "";
   return {
@@ -95,19 +103,6 @@ export function parseWheelName(filename: string, name: string): { version: strin
   const parts = /^([^-]+)-([^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-([^-]+)\.whl$/.exec(filename);
   if (!parts || normalisePackage(parts[1]!) !== normalisePackage(name)) return undefined;
   return { version: parts[2]!, platform: parts[3]! };
-}
-
-/** Orders versions; a pre-release comes before its release. */
-export function compareVersions(a: string, b: string): number {
-  const split = (version: string) => version.toLowerCase().match(/\d+|[a-z]+/g) ?? [];
-  const rank = (part: string | undefined) =>
-    part === undefined ? -1 : /\d/.test(part) ? Number(part) : part === "post" ? -0.5 : -2;
-  const [left, right] = [split(a), split(b)];
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const difference = rank(left[i]) - rank(right[i]);
-    if (difference) return difference;
-  }
-  return 0;
 }
 
 interface Listed {
@@ -175,12 +170,11 @@ export async function findWheel(
   const wheels: WheelFile[] = [];
   for (const file of listed) {
     const parsed = parseWheelName(file.filename, name);
-    if (parsed?.platform === "any" && (!version || parsed.version === version))
+    if (parsed?.platform === "any" && (!version || compareVersions(parsed.version, version) === 0))
       wheels.push({ ...file, version: parsed.version });
   }
   wheels.sort((a, b) => compareVersions(b.version, a.version));
-  const released = wheels.find((wheel) => !/[a-z]/i.test(wheel.version.replace(/\.?post\d+/, "")));
-  const chosen = released ?? wheels[0];
+  const chosen = wheels.find((wheel) => !isPreRelease(wheel.version)) ?? wheels[0];
   return (
     chosen ??
     fail("not-found", `the package index has no wheel of ${name}${version ? ` ${version}` : ""} for all platforms`)

@@ -41,7 +41,12 @@ interface Finished {
 }
 
 /** Runs a command to its end; `undefined` when there is no such program. */
-function run(command: readonly string[], env: NodeJS.ProcessEnv, signal?: AbortSignal): Promise<Finished | undefined> {
+async function run(
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+  signal?: AbortSignal,
+): Promise<Finished | undefined> {
+  throwIfAborted(signal);
   return new Promise((resolve, reject) => {
     const child = spawn(command[0]!, command.slice(1), { env, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
@@ -61,24 +66,24 @@ function run(command: readonly string[], env: NodeJS.ProcessEnv, signal?: AbortS
   });
 }
 
-/** What a failed pip was about, from what it printed. */
+const symptoms: readonly (readonly [ErrorCode, RegExp])[] = [
+  ["disk", /No space left|Disk quota/i],
+  ["network", /NewConnectionError|ConnectTimeout|Max retries|name resolution|ReadTimeout|ProxyError|SSLError/i],
+  ["unauthorized", /\b40[13]\b (?:Client Error|Unauthorized|Forbidden)/i],
+  ["not-found", /No matching distribution|Could not find a version/i],
+  ["network", /error/i],
+];
+
+/** What a failed pip was about, from what it printed: its last word may hide that it reached nobody. */
 function diagnose(output: string): { code: ErrorCode; reason: string } {
   const lines = output.split(/\r?\n/).filter((line) => line.trim());
-  const error = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "no output";
-  // addresses may carry credentials
-  const reason = error
-    .replace(/^ERROR:\s*/, "")
+  const [code, pattern] = symptoms.find(([, symptom]) => symptom.test(output)) ?? ["network" as const, /$/];
+  const line = lines.findLast((text) => pattern.test(text)) ?? "no output";
+  const reason = line
+    .replace(/^(?:ERROR|WARNING):\s*/, "")
+    // addresses may carry credentials
     .replace(/\/\/[^/@\s]*@/g, "//")
     .slice(0, 300);
-  const code = /No space left|Disk quota/i.test(output)
-    ? "disk"
-    : /NewConnectionError|ConnectTimeout|Max retries|name resolution|ReadTimeout|ProxyError|SSLError/i.test(output)
-      ? "network"
-      : /\b40[13]\b (?:Client Error|Unauthorized|Forbidden)/i.test(output)
-        ? "unauthorized"
-        : /No matching distribution|Could not find a version/i.test(output)
-          ? "not-found"
-          : "network";
   return { code, reason };
 }
 

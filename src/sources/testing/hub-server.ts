@@ -112,8 +112,10 @@ export function cutAfter(bytes: Uint8Array, part: number, times: number): Behavi
       "x-linked-etag": `"${sha256(bytes)}"`,
     };
     if (from) headers["content-range"] = `bytes ${from}-${bytes.length - 1}/${bytes.length}`;
-    response.writeHead(from ? 206 : 200, headers);
-    response.write(bytes.subarray(from, from + part), () => response.destroy());
+    response.writeHead(from ? 206 : 200, headers).flushHeaders();
+    if (part) response.write(bytes.subarray(from, from + part));
+    // a client throws away what it has received but not yet read when it learns of the cut: give it the time to read
+    setTimeout(() => response.destroy(), 100);
     return true;
   };
 }
