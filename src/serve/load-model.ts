@@ -1,8 +1,10 @@
 /**
  * From a model's name to a model: find or fetch the file, start the engine, read the tokenizer.
  */
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
 import { builtInTemplateFor, builtInTemplates } from "../formats/index.ts";
-import { cacheRoot, resolveModel } from "../sources/index.ts";
+import { cacheRoot, type ResolvedModel, resolveModel } from "../sources/index.ts";
 import { fail } from "../util/errors.ts";
 import type { ProgressListener } from "../util/progress.ts";
 import { EngineClient } from "./engine/client.ts";
@@ -25,6 +27,21 @@ export interface LoadModelOptions {
 
 function templateFor({ tokenizer, template }: TextFiles): string {
   return template ?? builtInTemplates[builtInTemplateFor(tokenizer)];
+}
+
+/**
+ * What converted weights belong to. A GGUF file says all of it; for others the configuration counts too, since it decides
+ * what a tensor is for, and shards after the first, of which size and time have to do.
+ */
+async function conversionKey({ kind, sha256, weights, files }: ResolvedModel): Promise<string> {
+  if (kind === "gguf") return sha256;
+  const hash = createHash("sha256").update(sha256);
+  if (files.config) hash.update(await readFile(files.config));
+  for (const shard of weights.slice(1)) {
+    const { size, mtimeMs } = await stat(shard);
+    hash.update(JSON.stringify([size, mtimeMs]));
+  }
+  return hash.digest("hex");
 }
 
 function contextLengthFor(
@@ -57,7 +74,7 @@ export async function loadModel(ref = "smollm2", options: LoadModelOptions = {})
       form,
       threads,
       cacheFolder: `${cacheRoot()}/converted`,
-      sha256: source.sha256,
+      sha256: await conversionKey(source),
     },
     { onProgress, signal: stop },
   );

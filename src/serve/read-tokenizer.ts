@@ -43,6 +43,15 @@ function templateOf(value: unknown): string | undefined {
   return typeof chosen?.template === "string" ? chosen.template : undefined;
 }
 
+/** Name of the token that ends a text, where only `generation_config.json` or `config.json` tell it, and only by its id. */
+function endOfText(tokenizerJson: unknown, ...configs: Readonly<Record<string, unknown>>[]): string | undefined {
+  const ids = configs.flatMap((config) => config.eos_token_id ?? []);
+  const { added_tokens: added } = (tokenizerJson ?? {}) as { readonly added_tokens?: unknown };
+  const tokens = (Array.isArray(added) ? added : []) as readonly ({ id?: unknown; content?: unknown } | null)[];
+  const content = tokens.find((token) => token?.id !== undefined && token.id === ids[0])?.content;
+  return typeof content === "string" ? content : undefined;
+}
+
 /**
  * Reads a model's tokenizer and chat template.
  * @throws `not-found` when a safetensors model has no `tokenizer.json`; `format` and `unsupported` for files that cannot
@@ -62,8 +71,12 @@ export async function readTextFiles(source: ResolvedModel): Promise<TextFiles> {
   const { files, folder } = source;
   if (!files.tokenizer)
     fail("not-found", `${folder} has no tokenizer.json, which turns text into tokens; put the model's own beside it`);
-  const tokenizerConfig = await readJsonObject(files.tokenizerConfig);
-  const tokenizer = tokenizerFromJson(parseTokenizerJson(await readFile(files.tokenizer, "utf8")), tokenizerConfig);
+  const own = await readJsonObject(files.tokenizerConfig);
+  const json = parseTokenizerJson(await readFile(files.tokenizer, "utf8"));
+  const eos =
+    own.eos_token ?? endOfText(json, await readJsonObject(files.generationConfig), await readJsonObject(files.config));
+  const tokenizerConfig = eos === undefined ? own : { ...own, eos_token: eos };
+  const tokenizer = tokenizerFromJson(json, tokenizerConfig);
   const template = files.chatTemplate
     ? await readFile(files.chatTemplate, "utf8")
     : templateOf(tokenizerConfig.chat_template);

@@ -6,30 +6,61 @@ import { dirname, join } from "node:path";
 import { readSafetensors, readShardedSafetensors } from "../../formats/index.ts";
 import { type Checkpoint, openGguf, type PoolingMode, poolingFromHf, SafetensorsCheckpoint } from "../../lm/index.ts";
 import { openFile } from "../../runtime/node/file-source.ts";
+import type { ByteSource } from "../../util/bytes.ts";
 import { fail } from "../../util/errors.ts";
 import type { CheckpointFiles } from "./protocol.ts";
 
-async function openSafetensors({ weights, files }: CheckpointFiles): Promise<SafetensorsCheckpoint> {
-  const first = weights[0] ?? fail("internal", "a model without weights was to be opened");
-  const config = files.config ?? fail("not-found", `there is no config.json beside ${first}, which is needed`);
-  const tensors =
-    files.index && weights.length > 1
-      ? await readShardedSafetensors(await readFile(files.index, "utf8"), (name) =>
-          openFile(join(dirname(first), name)),
-        )
-      : await readSafetensors(await openFile(first));
-  return new SafetensorsCheckpoint(tensors, await readFile(config, "utf8"), config);
+/** A checkpoint and the files behind it, which can be closed as soon as it has been loaded. */
+export interface OpenedCheckpoint<T extends Checkpoint = Checkpoint> extends AsyncDisposable {
+  readonly checkpoint: T;
 }
 
-/** Opens a checkpoint's headers. @throws `format`, `unsupported`, `not-found`. */
-export async function openCheckpoint(checkpoint: CheckpointFiles): Promise<Checkpoint> {
+/** Opens files, hands them to `use`, and sees to it that they are closed: later, or at once if `use` fails. */
+async function opening<T extends Checkpoint>(
+  use: (open: (path: string) => Promise<ByteSource>) => Promise<T>,
+): Promise<OpenedCheckpoint<T>> {
+  const opened: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const one of opened.splice(0)) await one();
+  };
+  try {
+    const checkpoint = await use(async (path) => {
+      const file = await openFile(path);
+      opened.push(file.close);
+      return file;
+    });
+    return { checkpoint, [Symbol.asyncDispose]: close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+function openSafetensors({ weights, files }: CheckpointFiles): Promise<OpenedCheckpoint<SafetensorsCheckpoint>> {
+  return opening(async (open) => {
+    const first = weights[0] ?? fail("internal", "a model without weights was to be opened");
+    const config = files.config ?? fail("not-found", `there is no config.json beside ${first}, which is needed`);
+    const tensors =
+      files.index && weights.length > 1
+        ? await readShardedSafetensors(await readFile(files.index, "utf8"), (name) => open(join(dirname(first), name)))
+        : await readSafetensors(await open(first));
+    return new SafetensorsCheckpoint(tensors, await readFile(config, "utf8"), config);
+  });
+}
+
+/** Opens a checkpoint and reads its headers. @throws `format`, `unsupported`, `not-found`. */
+export function openCheckpoint(checkpoint: CheckpointFiles): Promise<OpenedCheckpoint> {
   if (checkpoint.kind === "safetensors") return openSafetensors(checkpoint);
-  const path = checkpoint.weights[0] ?? fail("internal", "a model without weights was to be opened");
-  return openGguf(await openFile(path), path);
+  return opening(async (open) => {
+    const path = checkpoint.weights[0] ?? fail("internal", "a model without weights was to be opened");
+    return openGguf(await open(path), path);
+  });
 }
 
 /** The same for encoders, which come as safetensors only. @throws also `unsupported` for other files. */
-export async function openEncoderCheckpoint(checkpoint: CheckpointFiles): Promise<SafetensorsCheckpoint> {
+export async function openEncoderCheckpoint(
+  checkpoint: CheckpointFiles,
+): Promise<OpenedCheckpoint<SafetensorsCheckpoint>> {
   if (checkpoint.kind !== "safetensors")
     return fail(
       "unsupported",

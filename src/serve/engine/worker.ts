@@ -30,7 +30,8 @@ async function answer(request: EngineRequest): Promise<EngineValue> {
   switch (request.kind) {
     case "load": {
       const { checkpoint, ...options } = request.load;
-      const loaded = await loadDecoder(await openCheckpoint(checkpoint), {
+      await using opened = await openCheckpoint(checkpoint);
+      const loaded = await loadDecoder(opened.checkpoint, {
         ...options,
         onProgress: (progress) => port.postMessage({ id: request.id, progress } satisfies EngineAnswer),
       });
@@ -61,7 +62,8 @@ async function answer(request: EngineRequest): Promise<EngineValue> {
     case "load-encoder": {
       const { checkpoint, threads } = request.load;
       const pooling = await readPooling(checkpoint);
-      encoder = await loadEncoder(await openEncoderCheckpoint(checkpoint), { pooling, threads });
+      await using opened = await openEncoderCheckpoint(checkpoint);
+      encoder = await loadEncoder(opened.checkpoint, { pooling, threads });
       return { kind: "encoder-loaded", config: encoder.config, dimensions: encoder.dimensions };
     }
     case "embed":
