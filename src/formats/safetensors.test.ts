@@ -71,6 +71,18 @@ describe("safetensors", () => {
     expect(await codeOf(new Uint8Array(8).fill(255))).toBe("format");
   });
 
+  it("reads from a Node Buffer, whose slices are no copies", async () => {
+    const bytes = bytesOf(
+      new Map([
+        ["a", NDArray.from([1.5, -2])],
+        ["b", NDArray.from([3], [1], "f16")],
+      ]),
+    );
+    const file = await readSafetensors(memorySource(Buffer.from(bytes)));
+    expect((await readSafetensor(file, "a")).toNumbers()).toEqual([1.5, -2]);
+    expect((await readSafetensor(file, "b")).toNumbers()).toEqual([3]);
+  });
+
   it("lists unknown element types but does not read them", async () => {
     const bytes = withHeader('{"a":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}}', 2);
     const file = await readSafetensors(memorySource(bytes));

@@ -180,8 +180,10 @@ export async function readSafetensor(file: SafetensorsFile, name: string): Promi
     return fail("unsupported", `tensor ${name} has element type ${info.type}, which cannot be read as an array`);
   const bytes = await info.source.read(info.offset, info.byteLength);
   const array = dtypes[dtype].array;
-  // a copy where the bytes are not aligned, or part of a larger buffer that the array would keep alive
-  const aligned = bytes.byteOffset === 0 && bytes.buffer.byteLength === bytes.byteLength ? bytes : bytes.slice();
+  // a copy where the bytes are not aligned, or part of a larger buffer that the array would keep alive; not by `slice`,
+  // which gives a view of the same memory when the bytes are a Node Buffer
+  const alone = bytes.byteOffset === 0 && bytes.buffer.byteLength === bytes.byteLength;
+  const aligned = alone ? bytes : new Uint8Array(bytes);
   return new NDArray(new array(aligned.buffer, 0, sizeOf(info.shape)), info.shape, dtype);
 }
 

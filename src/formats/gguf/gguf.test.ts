@@ -42,6 +42,12 @@ async function codeOf(bytes: Uint8Array): Promise<string> {
   }
 }
 
+it("reads from a Node Buffer, whose slices are no copies", async () => {
+  const file = await readGguf(memorySource(Buffer.from(await bytesOf(small))));
+  expect(file.metadata.get("numbers")).toEqual(new Float32Array([1, -2.5]));
+  expect(await readTensorF32(file, "b")).toEqual(new Float32Array([1, 2, 3]));
+});
+
 describe("quantize", () => {
   interface Case {
     readonly op: string;

@@ -140,8 +140,8 @@ async function readArray(cursor: Cursor, key: string, nesting: number, budget: B
     return out;
   }
   await cursor.need(bytes, `array ${key}`);
-  // the copy is aligned, and does not keep the window alive
-  const copy = cursor.take(bytes).slice();
+  // the copy is aligned, and does not keep the window alive; `slice` of a Node Buffer would be no copy
+  const copy = new Uint8Array(cursor.take(bytes));
   return new ggufNumberArrays[type](copy.buffer, 0, count);
 }
 
