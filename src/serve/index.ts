@@ -1,0 +1,8 @@
+/** Loaded models and the OpenAI-compatible server. */
+export type { ChatPrompt } from "./chat.ts";
+export { Embedder } from "./embedder.ts";
+export * from "./http/index.ts";
+export { type LoadEmbedderOptions, loadEmbedder } from "./load-embedder.ts";
+export { type LoadModelOptions, loadModel } from "./load-model.ts";
+export { type ChatOptions, type Generation, Model, type ModelEngine } from "./model.ts";
+export { FairQueue, type QueueLimits } from "./queue.ts";
