@@ -64,7 +64,7 @@ describe.skipIf(!present)("MiniLM on its real weights", async () => {
     expect(await embedder.embed([])).toEqual([]);
   });
 
-  const manyTexts = new Array<string>(150).fill("a text of some words. ".repeat(20));
+  const manyTexts = new Array<string>(60).fill("a text of some words. ".repeat(20));
 
   it("leaves the event loop free", async () => {
     let ticks = 0;

@@ -17,8 +17,12 @@ export class StreamDecoder {
     this.#skipSpecial = options.skipSpecial ?? false;
   }
 
-  /** Text that the next token completes; often one word, "" while a character is incomplete. */
+  /**
+   * Text that the next token completes; often one word, "" while a character is incomplete. Ids beyond the vocabulary
+   * have no text: models round their number of outputs up, and may choose such an id.
+   */
   push(id: number): string {
+    if (id >= this.#tokenizer.vocabSize) return "";
     if (this.#skipSpecial && this.#tokenizer.isSpecial(id)) return "";
     return this.#utf8.decode(this.#tokenizer.tokenBytes(id), { stream: true });
   }

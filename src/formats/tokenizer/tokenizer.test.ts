@@ -138,6 +138,13 @@ describe("control tokens", () => {
     expect([bos, tokenizer.idOf("hi")!, eos].map((id) => stream.push(id))).toEqual(["", "hi", ""]);
   });
 
+  it("leave ids beyond the vocabulary without text in a stream", () => {
+    const stream = new StreamDecoder(tokenizer);
+    const ids = [tokenizer.idOf("hi")!, tokenizer.vocabSize, tokenizer.vocabSize + 1000, tokenizer.idOf("hi")!];
+    expect(ids.map((id) => stream.push(id))).toEqual(["hi", "", "", "hi"]);
+    expect(() => stream.push(-1)).toThrow(/-1/);
+  });
+
   it("end the held-back bytes of an incomplete character", () => {
     const stream = new StreamDecoder(tokenizer);
     const [first, second] = tokenizer.encode("é");
