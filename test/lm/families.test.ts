@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Checkpoint, type LoadedDecoder, loadDecoder, openGguf } from "../../src/lm/index.ts";
+import { type Checkpoint, KvCache, type LoadedDecoder, loadDecoder, openGguf } from "../../src/lm/index.ts";
 import { openFile } from "../../src/runtime/node/file-source.ts";
 import {
   type Expected,
@@ -50,6 +50,34 @@ describe.each(tinyDecoders)("a random tiny %s", (name) => {
       let size = 0;
       for (const rowsOf of [() => 1, () => 1 + (size++ % 7)])
         expect(await logitsOf(model, tokens, rowsOf)).toEqual(chunks);
+    });
+  });
+
+  it("gives tokens of a draft tree the bits that they have in a chain", async () => {
+    await using opened = await openFolder(tinyFolder(name));
+    await withDecoder(opened.checkpoint, `s-${name}`, "f32", async ({ model }) => {
+      const chain = await logitsOf(model, tokens, (room) => room);
+      const cache = new KvCache(model.config);
+      while (cache.length < tokens.length) {
+        // each token of the chain has a wrong sibling before it
+        const count = Math.min(5, cache.room, tokens.length - cache.length);
+        const at = cache.length;
+        const rows = Array.from({ length: 2 * count }, (_, i) => i);
+        const { logits, keys, values } = await model.step(cache, {
+          tokens: rows.map((i) => (tokens[at + (i >> 1)]! + (i % 2 ? 0 : 1)) % model.config.vocabSize),
+          parents: rows.map((i) => (i < 2 ? -1 : 2 * (i >> 1) - 1)),
+        });
+        for (let i = 0; i < count; i++) {
+          const width = model.config.vocabSize;
+          const row = (logits.data as Float32Array).slice((2 * i + 1) * width, (2 * i + 2) * width);
+          expect(row).toEqual(chain[at + i]);
+        }
+        cache.commit(
+          keys,
+          values,
+          rows.filter((i) => i % 2),
+        );
+      }
     });
   });
 

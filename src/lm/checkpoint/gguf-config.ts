@@ -74,6 +74,17 @@ function defaultScale(
   return 1 / Math.sqrt(largest ? hiddenSize / headCount : headDim);
 }
 
+/** Of each layer whether it sees a sliding window only: what the file says, or what the family is known for. */
+function localLayers(file: GgufFile, family: DecoderFamily, layerCount: number, windowed: boolean): boolean[] {
+  const said = file.metadata.get(`${family}.attention.sliding_window_pattern`);
+  const list = Array.isArray(said) || ArrayBuffer.isView(said) ? (said as ArrayLike<unknown>) : undefined;
+  if (list && list.length < layerCount)
+    fail("format", `GGUF: sliding_window_pattern has ${list.length} entries for ${layerCount} layers`);
+  // Gemma 3 has one global layer in six, Gemma 2 every second
+  const period = typeof said === "number" && said > 0 ? said : family === "gemma3" ? 6 : 2;
+  return Array.from({ length: layerCount }, (_, i) => windowed && (list ? Boolean(list[i]) : (i + 1) % period !== 0));
+}
+
 /**
  * Architecture that a GGUF file describes.
  * @param ropeDivisors values of `rope_freqs.weight`, if the file has that tensor.
@@ -96,9 +107,6 @@ export function ggufDecoderConfig(file: GgufFile, ropeDivisors?: Float32Array): 
     file.tensors.get("token_embd.weight") ?? fail("format", "GGUF file has no tensor token_embd.weight");
   const gemma = family === "gemma2" || family === "gemma3";
   const window = f.number("attention.sliding_window", 0);
-  // Gemma 3 has one global layer in six, Gemma 2 every second
-  const pattern = family === "gemma3" ? 6 : 2;
-  const layers = Array.from({ length: Math.min(layerCount, 1024) }, (_, i) => i);
   const hasBias = (name: string) => file.tensors.has(`blk.0.${name}.bias`);
   const config: DecoderConfig = {
     family,
@@ -120,7 +128,7 @@ export function ggufDecoderConfig(file: GgufFile, ropeDivisors?: Float32Array): 
         : ropeConfig(file, f, headDim, family === "gemma3" ? 1_000_000 : 10_000, ropeDivisors),
     localRope: family === "gemma3" ? { base: f.number("rope.freq_base_swa", 10_000), scale: 1 } : undefined,
     slidingWindow: gemma && window ? window : undefined,
-    localLayers: layers.map((i) => gemma && window > 0 && (i + 1) % pattern !== 0),
+    localLayers: localLayers(file, family, Math.min(layerCount, 1024), gemma && window > 0),
     attentionScale: f.number("attention.scale", defaultScale(family, layerCount, hiddenSize, headCount, headDim)),
     attentionSoftcap: family === "gemma2" ? f.number("attn_logit_softcapping", 50) : undefined,
     logitSoftcap: family === "gemma2" ? f.number("final_logit_softcapping", 30) : undefined,
