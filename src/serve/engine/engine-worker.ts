@@ -15,6 +15,9 @@ interface Waiting {
   readonly onProgress?: ProgressListener;
 }
 
+/** Number of the last request; others count from 0. */
+const endId = -1;
+
 /** Starts the worker from the built package, or from source when this file is source (tests, development). */
 function startWorker(): Worker {
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./worker.js", import.meta.url));
@@ -28,17 +31,23 @@ function startWorker(): Worker {
 export class EngineWorker {
   readonly #worker = startWorker();
   readonly #waiting = new Map<number, Waiting>();
+  readonly #exited: Promise<void>;
   #nextId = 0;
   #failure: unknown;
+  #ending: Promise<void> | undefined;
+  #onIdle = () => {};
 
   private constructor() {
     this.#worker.on("message", (answer: EngineAnswer) => this.#receive(answer));
     this.#worker.on("error", (thrown) =>
       this.#fail(new BletchleyError("engine", `the engine stopped: ${thrown.message}`, { cause: thrown })),
     );
-    this.#worker.on("exit", (code) =>
-      this.#fail(new BletchleyError("disposed", `the engine has ended (exit code ${code})`)),
-    );
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on("exit", (code) => {
+        this.#fail(new BletchleyError("disposed", `the engine has ended (exit code ${code})`));
+        resolve();
+      });
+    });
     // waiting answers keep the process alive, an idle engine does not
     this.#worker.unref();
   }
@@ -80,6 +89,7 @@ export class EngineWorker {
   }
 
   #receive(answer: EngineAnswer): void {
+    if (answer.id === endId) this.#onIdle();
     const waiting = this.#waiting.get(answer.id);
     if (!waiting) return;
     if ("progress" in answer) {
@@ -98,9 +108,23 @@ export class EngineWorker {
     this.#waiting.clear();
   }
 
-  /** Ends the worker and frees everything. */
-  async dispose(): Promise<void> {
+  /**
+   * Ends the worker and frees everything. Callers that wait fail at once; the thread itself is stopped after the step that
+   * it is in, because one that is stopped inside of ONNX Runtime takes the whole process with it.
+   */
+  dispose(): Promise<void> {
     this.#fail(new BletchleyError("disposed", "the model has been disposed; load it again to use it"));
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+    this.#worker.ref();
+    this.#worker.postMessage({ id: endId, kind: "end" } satisfies EngineRequest);
+    await Promise.race([idle, this.#exited]);
     await this.#worker.terminate();
   }
 }

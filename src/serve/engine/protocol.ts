@@ -35,7 +35,9 @@ export type EngineRequest =
   | { readonly id: number; readonly kind: "fork"; readonly sequence: number }
   | { readonly id: number; readonly kind: "close"; readonly sequence: number }
   | { readonly id: number; readonly kind: "load-encoder"; readonly load: EncoderLoad }
-  | { readonly id: number; readonly kind: "embed"; readonly batch: readonly (readonly number[])[] };
+  | { readonly id: number; readonly kind: "embed"; readonly batch: readonly (readonly number[])[] }
+  /** Finish what is being done and refuse what waits; answered when the thread may be stopped. */
+  | { readonly id: number; readonly kind: "end" };
 
 /** An array in a message. */
 export interface WireArray {

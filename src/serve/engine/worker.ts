@@ -14,6 +14,12 @@ const sequences = new Map<number, Sequence>();
 let model: LocalSequenceModel | undefined;
 let encoder: EncoderModel | undefined;
 let nextSequence = 0;
+/** Set when the thread is about to be stopped: what waits is refused, and loading ends where it next reports progress. */
+let ending = false;
+
+function refuseIfEnding(): void {
+  if (ending) fail("disposed", "the model is being disposed");
+}
 
 const sequenceOf = (id: number): Sequence =>
   sequences.get(id) ?? fail("disposed", "the sequence has been closed; open another one");
@@ -27,13 +33,18 @@ function keep(sequence: Sequence): EngineValue {
 const wire = ({ data, shape, dtype }: NDArray): WireArray => ({ data, shape, dtype });
 
 async function answer(request: EngineRequest): Promise<EngineValue> {
+  if (request.kind === "end") return { kind: "done" };
+  refuseIfEnding();
   switch (request.kind) {
     case "load": {
       const { checkpoint, ...options } = request.load;
       await using opened = await openCheckpoint(checkpoint);
       const loaded = await loadDecoder(opened.checkpoint, {
         ...options,
-        onProgress: (progress) => port.postMessage({ id: request.id, progress } satisfies EngineAnswer),
+        onProgress: (progress) => {
+          refuseIfEnding();
+          port.postMessage({ id: request.id, progress } satisfies EngineAnswer);
+        },
       });
       model = new LocalSequenceModel(loaded.model);
       return { kind: "loaded", config: loaded.model.config, form: loaded.form };
@@ -78,6 +89,7 @@ async function answer(request: EngineRequest): Promise<EngineValue> {
 let queue: Promise<void> = Promise.resolve();
 
 port.on("message", (request: EngineRequest) => {
+  if (request.kind === "end") ending = true;
   queue = queue.then(async () => {
     try {
       const value = await answer(request);

@@ -1,6 +1,7 @@
 /**
  * Binds the routes to a socket, and takes them down gracefully: no new requests, those under way get their time.
  */
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { fail } from "../../util/errors.ts";
@@ -77,10 +78,12 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     const timer = setTimeout(() => app.state.stop(), drainMs);
     await queue.idle();
     clearTimeout(timer);
-    // answers that were just finished still have to leave; idle connections need not
-    if ("closeIdleConnections" in server) server.closeIdleConnections();
-    const late = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), 1000);
+    // answers that were just finished still have to leave; connections that only wait for a next request need not
+    const { closeIdleConnections, closeAllConnections } = server as Server;
+    const sweep = setInterval(() => closeIdleConnections.call(server), 20);
+    const late = setTimeout(() => closeAllConnections.call(server), 1000);
     await closed;
+    clearInterval(sweep);
     clearTimeout(late);
   };
   const close = (drainMs = 30_000) => {
