@@ -2,8 +2,8 @@
  * From a function of tensors to something that runs: trace, lower, encode, load. Also checks what is fed, because
  * ONNX Runtime's own messages name neither both shapes nor the remedy.
  */
-import { evaluateDim, shapeText } from "../tensor/dims.ts";
-import { input, type Parameter, type Tensor, type TensorType } from "../tensor/tensor.ts";
+// by the folder's index, which gives tensors their methods: whoever compiles a function wants to write x.mul(y)
+import { evaluateDim, input, type Parameter, shapeText, type Tensor, type TensorType } from "../tensor/index.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
 import type { Engine, EngineSession, NodeTiming, SessionOptions } from "./engine.ts";

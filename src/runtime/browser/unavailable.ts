@@ -1,0 +1,26 @@
+/**
+ * What bundlers put in the place of `runtime/node` when they build for a browser (the `browser` field of package.json): the
+ * same names, which say what is missing. Graphs can be traced, differentiated and exported there; to run them, give an engine.
+ */
+import { fail } from "../../util/errors.ts";
+import type { Engine, EngineSession } from "../engine.ts";
+
+function unavailable(what: string): never {
+  return fail("unsupported", `${what} needs Node; in a browser, give an engine of your own as { engine }`);
+}
+
+/** Stands for ONNX Runtime's native library. */
+export class OrtEngine implements Engine {
+  /** @throws `unsupported`, always. */
+  async load(): Promise<EngineSession> {
+    return unavailable("ONNX Runtime's native library");
+  }
+
+  /** Has nothing to free. */
+  async dispose(): Promise<void> {}
+}
+
+/** Stands for converted weights on disk. @throws `unsupported`, always. */
+export async function openWeights(): Promise<never> {
+  return unavailable("keeping converted weights on disk");
+}
