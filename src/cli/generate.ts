@@ -1,0 +1,75 @@
+/**
+ * `bletchley generate`: one prompt, one answer, for scripts and pipes.
+ */
+import type { Command } from "commander";
+import type { GenerateOptions } from "../decode/options.ts";
+import { fail } from "../util/errors.ts";
+import { interruptible } from "./exit.ts";
+import { readInput } from "./input.ts";
+import { defaultModel, openModel } from "./open-model.ts";
+import {
+  addModelOptions,
+  addSamplingOptions,
+  type ModelFlags,
+  type SamplingFlags,
+  samplingOf,
+  wholeFrom,
+} from "./options.ts";
+
+interface GenerateFlags extends ModelFlags, SamplingFlags {
+  readonly model: string;
+  readonly raw?: boolean;
+  readonly system?: string;
+  readonly json?: boolean;
+  readonly logprobs?: number;
+}
+
+const help = `
+The prompt is read from standard input when none is given. Without --raw it is put into the model's chat template, as the
+first message of a conversation.
+
+--json prints one object: text, tokens (their ids), finishReason ("stop" or "length"), stats (counts, times, tokens per
+second), and with --logprobs one entry a token.
+
+Examples:
+  bletchley generate "Why is the sky blue?"
+  bletchley generate --raw --temperature 0 --max-tokens 20 --json "Once upon a time"
+  bletchley generate --system "Answer in one word." < question.txt`;
+
+async function generate(words: readonly string[], flags: GenerateFlags, signal: AbortSignal): Promise<void> {
+  if (flags.raw && flags.system !== undefined)
+    fail("argument", "--system needs the chat template, which --raw leaves out: give one of them");
+  if (flags.logprobs !== undefined && !flags.json) fail("argument", "--logprobs are only printed with --json");
+  const prompt = words.length ? words.join(" ") : (await readInput("the prompt", signal)).replace(/\r?\n$/, "");
+  await using model = await openModel(flags.model, flags, signal);
+  const options: GenerateOptions = { ...samplingOf(flags), logprobs: flags.logprobs, signal };
+  const { system } = flags;
+  const messages = [
+    ...(system === undefined ? [] : [{ role: "system", content: system }]),
+    { role: "user", content: prompt },
+  ];
+  const chunks = flags.raw ? model.generate(prompt, options) : model.chat(messages, options);
+  if (flags.json) {
+    const { text, tokens, finishReason, stats, logprobs } = await model.collect(chunks);
+    process.stdout.write(`${JSON.stringify({ text, tokens, finishReason, stats, logprobs })}\n`);
+    return;
+  }
+  for await (const { text } of chunks) process.stdout.write(text);
+  process.stdout.write("\n");
+}
+
+/** Adds the command to the program. */
+export function addGenerate(program: Command): void {
+  const command = program
+    .command("generate")
+    .description("answer one prompt, or continue a text")
+    .argument("[prompt...]", "what to answer; several words are joined")
+    .option("-m, --model <ref>", "model to use", defaultModel)
+    .option("--raw", "continue the prompt as it is, without a chat template")
+    .option("-s, --system <text>", "instructions that come before the prompt")
+    .option("--json", "print one JSON object when done")
+    .option("--logprobs <n>", "with --json: log-probabilities of tokens and of n alternatives", wholeFrom(0, 100));
+  addModelOptions(addSamplingOptions(command))
+    .addHelpText("after", help)
+    .action((words: string[], flags: GenerateFlags) => interruptible((signal) => generate(words, flags, signal)));
+}
