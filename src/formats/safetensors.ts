@@ -69,8 +69,9 @@ export interface SafetensorsFile {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-const headerLimits: JsonLimits = { maxBytes: 1 << 25, maxDepth: 4, maxValues: 4_000_000 };
-const indexLimits: JsonLimits = { maxBytes: 1 << 25, maxDepth: 8, maxValues: 2_000_000 };
+/** A tensor takes about eight values, and the largest files have some ten thousand of them. */
+const headerLimits: JsonLimits = { maxBytes: 1 << 25, maxDepth: 4, maxValues: 1_000_000 };
+const indexLimits: JsonLimits = { maxBytes: 1 << 25, maxDepth: 8, maxValues: 1_000_000 };
 const maxRank = 16;
 const maxShards = 4096;
 

@@ -158,6 +158,20 @@ describe("writeGguf and readGguf", () => {
     expect(await codeOf(patched(bytes, at, [1]))).toBe("format");
   });
 
+  it("refuses more strings and entries than any model has", async () => {
+    const strings = await bytesOf({ metadata: new Map([["k", ["ab"]]]), tensors: [] });
+    // the list's length, behind the header, its key and two types
+    const at = 24 + 8 + 1 + 4 + 4;
+    const many = new Uint8Array(at + 8 + 8 * 5_000_000);
+    many.set(strings.subarray(0, at));
+    new DataView(many.buffer).setUint32(at, 5_000_000, true);
+    await expect(readGguf(memorySource(many))).rejects.toThrow(/more than 4194304 strings/);
+    const entries = new Uint8Array(24 + 13 * 70_000);
+    entries.set(strings.subarray(0, 24));
+    new DataView(entries.buffer).setUint32(16, 70_000, true);
+    await expect(readGguf(memorySource(entries))).rejects.toThrow(/70000 metadata entries/);
+  });
+
   it("lists tensors of unknown types but does not read them", async () => {
     const bytes = await bytesOf(small);
     const at = Buffer.from(bytes).toString("latin1").lastIndexOf("\x01\0\0\0\0\0\0\0b") + 9 + 4 + 8;

@@ -59,16 +59,19 @@ export const ggufNumberArrays = {
 
 type NumberType = keyof typeof ggufNumberArrays;
 
+const maxEntries = 1 << 16;
+const maxStrings = 1 << 22;
 const maxNesting = 4;
 const maxNestedArrays = 1 << 16;
 const maxKeyBytes = 65535;
 const maxStringBytes = 1 << 26;
 const maxMetadataBytes = 1 << 28;
 
-/** Room that the arrays of one file may still take. */
+/** Room that the keys and values of one file may still take. */
 interface Budget {
   bytes: number;
   nested: number;
+  strings: number;
 }
 
 function readNumber(view: DataView, type: NumberType): number | bigint | boolean {
@@ -105,6 +108,9 @@ function spend(cursor: Cursor, budget: Budget, bytes: number, key: string): void
 }
 
 async function readStrings(cursor: Cursor, key: string, count: number, budget: Budget): Promise<string[]> {
+  // short strings take several times more memory than the file does for them
+  budget.strings -= count;
+  if (budget.strings < 0) cursor.refuse(`${key}: the metadata has more than ${maxStrings} strings in lists`);
   const out: string[] = [];
   for (let i = 0; i < count; i++) {
     if (!cursor.has(8)) await cursor.need(8, `string ${i} of ${key}`);
@@ -147,10 +153,12 @@ async function readArray(cursor: Cursor, key: string, nesting: number, budget: B
 
 /** Reads `count` key-value pairs. @throws `format`, naming the key, for whatever does not fit. */
 export async function readMetadata(cursor: Cursor, count: number): Promise<Map<string, GgufValue>> {
+  if (count > maxEntries) cursor.refuse(`${count} metadata entries, at most ${maxEntries} are allowed`);
   const metadata = new Map<string, GgufValue>();
-  const budget: Budget = { bytes: maxMetadataBytes, nested: maxNestedArrays };
+  const budget: Budget = { bytes: maxMetadataBytes, nested: maxNestedArrays, strings: maxStrings };
   for (let i = 0; i < count; i++) {
     const key = await cursor.string(`key of metadata entry ${i}`, maxKeyBytes);
+    spend(cursor, budget, key.length, key);
     if (metadata.has(key)) cursor.refuse(`the metadata key ${key} occurs twice`);
     await cursor.need(4, `type of ${key}`);
     const id = cursor.u32();

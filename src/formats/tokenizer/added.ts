@@ -2,6 +2,7 @@
  * Finds added tokens (control tokens, whole words added to a vocabulary) in a text, before anything else looks at it:
  * the leftmost first, the longest among these.
  */
+import { TokenTrie } from "./token-trie.ts";
 
 /** A token that is matched as a whole. */
 export interface AddedToken {
@@ -19,11 +20,6 @@ export interface AddedToken {
   readonly normalized?: boolean;
 }
 
-interface TrieNode {
-  readonly next: Map<number, TrieNode>;
-  token?: AddedToken;
-}
-
 /** A stretch of text, or the token found there. */
 export type Section = string | AddedToken;
 
@@ -31,39 +27,28 @@ const word = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]/u;
 
 /** Splits texts at a set of added tokens. */
 export class AddedTokenSplitter {
-  readonly #root: TrieNode = { next: new Map() };
+  readonly #trie: TokenTrie;
+  readonly #tokens: readonly AddedToken[];
   readonly #starts = new Uint8Array(65536);
-  readonly #empty: boolean;
 
-  /** @param tokens each with the text to look for; of equal texts the last counts. */
-  constructor(tokens: Iterable<readonly [text: string, token: AddedToken]>) {
-    let empty = true;
-    for (const [text, token] of tokens) {
-      if (!text) continue;
-      empty = false;
-      this.#starts[text.charCodeAt(0)] = 1;
-      let node = this.#root;
-      for (let i = 0; i < text.length; i++) {
-        const code = text.charCodeAt(i);
-        let child = node.next.get(code);
-        if (!child) {
-          child = { next: new Map() };
-          node.next.set(code, child);
-        }
-        node = child;
-      }
-      node.token = token;
-    }
-    this.#empty = empty;
+  /**
+   * @param tokens each with the text to look for; of equal texts the last counts.
+   * @throws `format` when they are too long or too many.
+   */
+  constructor(tokens: readonly (readonly [text: string, token: AddedToken])[]) {
+    this.#tokens = tokens.map(([, token]) => token);
+    this.#trie = new TokenTrie(tokens.map(([text], index) => [text, index] as const));
+    for (const [text] of tokens) if (text) this.#starts[text.charCodeAt(0)] = 1;
   }
 
   #matchAt(text: string, start: number): [AddedToken, number] | undefined {
-    let node: TrieNode | undefined = this.#root;
+    let node = TokenTrie.root;
     let found: [AddedToken, number] | undefined;
     for (let i = start; i < text.length; i++) {
-      node = node.next.get(text.charCodeAt(i));
-      if (!node) break;
-      if (node.token && this.#fits(node.token, text, start, i + 1)) found = [node.token, i + 1];
+      node = this.#trie.next(node, text.charCodeAt(i));
+      if (node < 0) break;
+      const token = this.#tokens[this.#trie.valueAt(node)];
+      if (token && this.#fits(token, text, start, i + 1)) found = [token, i + 1];
     }
     return found;
   }
@@ -74,7 +59,7 @@ export class AddedTokenSplitter {
 
   /** The text as stretches and tokens; stretches are not empty. */
   split(text: string): Section[] {
-    if (this.#empty) return text ? [text] : [];
+    if (this.#trie.empty) return text ? [text] : [];
     const sections: Section[] = [];
     let from = 0;
     for (let i = 0; i < text.length; ) {

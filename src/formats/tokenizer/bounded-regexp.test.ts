@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { interpretedMatcher, matcherOf } from "./bounded-regexp.ts";
+import { interpretedMatcher, matcherOf, StepBudget } from "./bounded-regexp.ts";
 
 function native(pattern: RegExp, text: string): [number, number][] {
   return [...text.matchAll(pattern)]
@@ -78,6 +78,28 @@ describe("matcherOf", () => {
     for (const unsupported of ["\\1", "(?<=a)b", "[a&&b]", "[a[b]]", "\\bword", "(?m)a"])
       expect(() => matcherOf(unsupported), unsupported).toThrow(/not supported/);
     expect(() => matcherOf("a".repeat(5000))).toThrow(/longer/);
+  });
+
+  it("refuses matches that nest deeper than the stack", () => {
+    // each repetition takes several frames, and how many there are depends on the pattern
+    for (const pattern of ["(a|a)*b", "(a|aa)+$", "(\\s*a\\s*)*$", `(?:${"a?".repeat(300)}a)*$`])
+      for (const length of [1500, 8000])
+        try {
+          interpretedMatcher(pattern)("a".repeat(length));
+        } catch (error) {
+          expect(error).toMatchObject({ code: "format" });
+        }
+  });
+
+  it("shares the steps of one text between patterns and pieces", () => {
+    const budget = new StepBudget();
+    const matcher = interpretedMatcher("(?:a?){20}b", budget);
+    budget.start(10);
+    expect(() => {
+      for (let piece = 0; piece < 100_000; piece++) matcher("aaaaaaaaaa");
+    }).toThrow(expect.objectContaining({ code: "format" }));
+    budget.start(10);
+    expect(matcher("aab")).toEqual([[0, 3]]);
   });
 
   it("matches long runs without overflowing the stack", () => {

@@ -15,7 +15,7 @@ const maxPattern = 4096;
 const maxGroups = 24;
 const maxRepeat = 1000;
 const maxNodes = 20_000;
-const stepsPerCharacter = 100;
+const stepsPerCharacter = 200;
 const spareSteps = 1_000_000;
 const maxDepth = 2000;
 
@@ -35,20 +35,41 @@ const controls: Readonly<Record<string, string>> = {
   e: "\\x1B",
 };
 
-/** Compiles a pattern; native when it is known to be safe. @throws `format` or `unsupported`, naming the pattern. */
-export function matcherOf(source: string): Matcher {
+/**
+ * Steps that patterns may still take. All patterns of a tokenizer share those of the text at hand: a text may be cut into
+ * many pieces, each of which goes through many patterns.
+ */
+export class StepBudget {
+  #left = 0;
+
+  /** Starts a text of so many characters. */
+  start(length: number): void {
+    this.#left = spareSteps + stepsPerCharacter * length;
+  }
+
+  /** Takes one step; false when there are none left. */
+  spend(): boolean {
+    return --this.#left >= 0;
+  }
+}
+
+/**
+ * Compiles a pattern; native when it is known to be safe. Steps are taken from `budget`, which somebody else starts; of a
+ * text of its own when absent. @throws `format` or `unsupported`, naming the pattern.
+ */
+export function matcherOf(source: string, budget?: StepBudget): Matcher {
   const known = knownPattern(source);
   if (known)
     return (text) =>
       Array.from(text.matchAll(known), (m): [number, number] => [m.index, m.index + m[0].length]).filter(
         ([a, b]) => b > a,
       );
-  return interpretedMatcher(source);
+  return interpretedMatcher(source, budget);
 }
 
-/** Compiles a pattern for the interpreter, known or not. */
-export function interpretedMatcher(source: string): Matcher {
-  return new BoundedRegExp(source).matches;
+/** Compiles a pattern for the interpreter, known or not; see {@link matcherOf}. */
+export function interpretedMatcher(source: string, budget?: StepBudget): Matcher {
+  return new BoundedRegExp(source, budget).matches;
 }
 
 /** Tests one code point against the inside of a native character class, remembering the answers. */
@@ -76,12 +97,15 @@ class BoundedRegExp {
   #groups = 0;
   #nodes = 0;
   #ignoreCase = false;
-  #steps = 0;
   #depth = 0;
+  readonly #budget: StepBudget;
+  readonly #ownBudget: boolean;
   readonly #start: Step;
 
-  constructor(source: string) {
+  constructor(source: string, budget?: StepBudget) {
     this.#source = source;
+    this.#ownBudget = budget === undefined;
+    this.#budget = budget ?? new StepBudget();
     if (source.length > maxPattern) this.#refuse(`is longer than ${maxPattern} characters`);
     const build = this.#alternatives();
     if (this.#at < source.length) this.#refuse(`has an unmatched ")" at ${this.#at}`);
@@ -89,8 +113,18 @@ class BoundedRegExp {
   }
 
   readonly matches: Matcher = (text) => {
+    if (this.#ownBudget) this.#budget.start(text.length);
+    try {
+      return this.#all(text);
+    } catch (error) {
+      // how deep the stack goes depends on what the program was doing
+      if (error instanceof RangeError) return this.#refuse("nests its matches too deeply on this text");
+      throw error;
+    }
+  };
+
+  #all(text: string): [number, number][] {
     const found: [number, number][] = [];
-    this.#steps = spareSteps + stepsPerCharacter * text.length;
     for (let at = 0; at < text.length; ) {
       this.#depth = 0;
       const end = this.#start(text, at);
@@ -100,7 +134,7 @@ class BoundedRegExp {
       } else at += text.codePointAt(at)! > 0xffff ? 2 : 1;
     }
     return found;
-  };
+  }
 
   #refuse(why: string, code: "format" | "unsupported" = "format"): never {
     const shown = this.#source.length > 80 ? `${this.#source.slice(0, 80)}…` : this.#source;
@@ -108,7 +142,7 @@ class BoundedRegExp {
   }
 
   #spend(): void {
-    if (--this.#steps < 0) this.#refuse("takes too many steps on this text; it backtracks without end");
+    if (!this.#budget.spend()) this.#refuse("takes too many steps on this text; it backtracks without end");
   }
 
   /** Counts one matcher more: repeats copy their body, so the total is what must stay small. */

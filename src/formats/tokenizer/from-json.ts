@@ -5,13 +5,15 @@
 import { fail, messageOf } from "../../util/index.ts";
 import { type JsonLimits, parseJson } from "../json.ts";
 import type { AddedToken } from "./added.ts";
+import { StepBudget } from "./bounded-regexp.ts";
 import { turnEnds } from "./from-gguf.ts";
 import { mergeModel, rankedMerges, type TokenModel, unigramModel, wordPieceModel } from "./models.ts";
 import { pipelineTokenizer, type Spelling } from "./pipeline.ts";
 import { type Config, normalizerOf, objectOf, splitterOf, wordPieceDecode } from "./stages.ts";
 import { maxVocabulary, type Tokenizer, type TokenizerSpecials } from "./tokenizer.ts";
 
-const limits: JsonLimits = { maxBytes: 1 << 27, maxDepth: 32, maxValues: 12_000_000 };
+/** The largest in use, of some 35 MB, have two million values. */
+const limits: JsonLimits = { maxBytes: 1 << 27, maxDepth: 32, maxValues: 4_000_000 };
 
 /** Parses the text of a `tokenizer.json`. @throws `format` when it is no JSON, too large or too deeply nested. */
 export function parseTokenizerJson(text: string): unknown {
@@ -220,7 +222,8 @@ function templateAround(config: Config, vocabulary: Vocabulary): { prefix: numbe
     if (!special) continue;
     const name = String(objectOf(special, "SpecialToken").id);
     const ids = Object.hasOwn(tokens, name) ? objectOf(tokens[name], "a special token").ids : undefined;
-    if (!Array.isArray(ids) || ids.length > 16 || ids.some((id) => vocabulary.texts[id as number] === undefined))
+    const known = (id: unknown) => typeof id === "number" && vocabulary.texts[id] !== undefined;
+    if (!Array.isArray(ids) || ids.length > 16 || !ids.every(known))
       return fail("format", `tokenizer.json: the post_processor uses ${name.slice(0, 80)} but does not say its ids`);
     target.push(...(ids as number[]));
   }
@@ -265,14 +268,16 @@ export function tokenizerFromJson(tokenizerJson: unknown, config?: unknown): Tok
   const vocabulary = vocabularyOf(model);
   const added = addedTokensOf(json.added_tokens, vocabulary);
   if (vocabulary.texts.length === 0) fail("format", "tokenizer.json: the vocabulary is empty");
-  const { split, byteLevel } = splitterOf(json.pre_tokenizer);
+  const budget = new StepBudget();
+  const { split, byteLevel } = splitterOf(json.pre_tokenizer, budget);
   const ends = around(json.post_processor, vocabulary);
   try {
     return pipelineTokenizer({
       texts: vocabulary.texts,
       ids: vocabulary.ids,
       added,
-      normalize: normalizerOf(json.normalizer),
+      normalize: normalizerOf(json.normalizer, budget),
+      budget,
       split: (text, section) => split([text], section),
       model: modelOf(model, vocabulary, byteLevel),
       spelling: spellingOf(model, json.decoder, byteLevel),

@@ -5,6 +5,7 @@
  */
 import { charOfByte, spellingOf } from "./bytes.ts";
 import { type MergeRules, mergeSymbols, PairTable } from "./merge.ts";
+import { TokenTrie } from "./token-trie.ts";
 
 /** Turns pieces of text into ids. */
 export interface TokenModel {
@@ -178,10 +179,13 @@ export function scoredMerges(
   };
 }
 
-/** WordPiece: the longest token that starts a word, then the longest continuations; all of it or `unknownId`. */
+/**
+ * WordPiece: the longest token that starts a word, then the longest continuations; all of it or `unknownId`.
+ * @throws `format` when a token is too long.
+ */
 export function wordPieceModel(ids: TokenIds, prefix: string, unknownId: number, maxCharacters: number): TokenModel {
-  let longest = 1;
-  for (const text of ids.keys()) longest = Math.max(longest, text.length);
+  const trie = new TokenTrie(ids);
+  const continued = trie.walk(prefix);
   return {
     encode(piece, out) {
       const start = out.length;
@@ -189,17 +193,15 @@ export function wordPieceModel(ids: TokenIds, prefix: string, unknownId: number,
       for (const _ of piece) if (++characters > maxCharacters) break;
       let at = characters > maxCharacters ? -1 : 0;
       while (at >= 0 && at < piece.length) {
-        let end = Math.min(piece.length, at + longest);
-        let id: number | undefined;
-        for (; end > at; end--) {
-          id = ids.get(at ? prefix + piece.slice(at, end) : piece.slice(0, end));
-          if (id !== undefined) break;
+        let node = at ? continued : TokenTrie.root;
+        let id = -1;
+        let end = -1;
+        for (let i = at; i < piece.length && node >= 0; i++) {
+          node = trie.next(node, piece.charCodeAt(i));
+          if (node >= 0 && trie.valueAt(node) >= 0) [id, end] = [trie.valueAt(node), i + 1];
         }
-        if (id === undefined) at = -1;
-        else {
-          out.push(id);
-          at = end;
-        }
+        if (id >= 0) out.push(id);
+        at = end;
       }
       if (at < 0) {
         out.length = start;
@@ -209,10 +211,12 @@ export function wordPieceModel(ids: TokenIds, prefix: string, unknownId: number,
   };
 }
 
-/** Unigram: the path of highest total log probability; runs of unknown characters become one `unknownId`. */
+/**
+ * Unigram: the path of highest total log probability; runs of unknown characters become one `unknownId`.
+ * @throws `format` when a token is too long.
+ */
 export function unigramModel(ids: TokenIds, scores: ArrayLike<number>, unknownId: number): TokenModel {
-  let longest = 1;
-  for (const text of ids.keys()) longest = Math.max(longest, text.length);
+  const trie = new TokenTrie(ids);
   let least = 0;
   for (let i = 0; i < scores.length; i++) least = Math.min(least, scores[i]);
   const unknownScore = least - 10;
@@ -227,9 +231,13 @@ export function unigramModel(ids: TokenIds, scores: ArrayLike<number>, unknownId
         if (best[i] === Number.NEGATIVE_INFINITY) continue;
         const width = piece.codePointAt(i)! > 0xffff ? 2 : 1;
         let single = false;
-        for (let j = i + width; j <= Math.min(n, i + longest); j++) {
-          const id = ids.get(piece.slice(i, j));
-          if (id === undefined || id === unknownId) continue;
+        let node = TokenTrie.root;
+        for (let j = i; j < n; ) {
+          node = trie.next(node, piece.charCodeAt(j));
+          if (node < 0) break;
+          const id = trie.valueAt(node);
+          j++;
+          if (id < 0 || id === unknownId || j < i + width) continue;
           if (j === i + width) single = true;
           const score = best[i] + scores[id];
           if (score > best[j]) [best[j], from[j], token[j]] = [score, i, id];

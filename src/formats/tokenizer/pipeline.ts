@@ -4,6 +4,7 @@
  */
 import { fail } from "../../util/index.ts";
 import { type AddedToken, AddedTokenSplitter } from "./added.ts";
+import type { StepBudget } from "./bounded-regexp.ts";
 import { byteOfToken, bytesOfSpelling } from "./bytes.ts";
 import type { TokenIds, TokenModel } from "./models.ts";
 import type { DecodeOptions, EncodeOptions, Tokenizer, TokenizerSpecials } from "./tokenizer.ts";
@@ -31,6 +32,8 @@ export interface PipelineParts {
   /** Ids that `addSpecial` puts first and last. */
   readonly prefix: readonly number[];
   readonly suffix: readonly number[];
+  /** Steps of the patterns in `normalize` and `split`, started anew for each text. */
+  readonly budget?: StepBudget;
 }
 
 const utf8 = new TextEncoder();
@@ -65,7 +68,8 @@ class Pipeline implements Tokenizer {
   }
 
   #splitters(tokens: readonly AddedToken[]): Splitters {
-    const { normalize } = this.#parts;
+    const { normalize, budget } = this.#parts;
+    budget?.start(tokens.reduce((sum, { content }) => sum + content.length, 0));
     const late = (token: AddedToken) => token.normalized && normalize !== undefined;
     return {
       original: new AddedTokenSplitter(tokens.filter((t) => !late(t)).map((t) => [t.content, t] as const)),
@@ -74,7 +78,8 @@ class Pipeline implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const { normalize, split, model } = this.#parts;
+    const { normalize, split, model, budget } = this.#parts;
+    budget?.start(text.length);
     const splitters = options.parseSpecial ? this.#all : this.#plain;
     const out: number[] = options.addSpecial ? [...this.#parts.prefix] : [];
     let index = 0;

@@ -5,7 +5,7 @@
  */
 import * as library from "@huggingface/tokenizers";
 import { fail } from "../../util/index.ts";
-import { type Matcher, matcherOf } from "./bounded-regexp.ts";
+import { type Matcher, matcherOf, type StepBudget } from "./bounded-regexp.ts";
 import { byteLevelPattern } from "./patterns.ts";
 
 /** A part of a `tokenizer.json`. */
@@ -42,7 +42,7 @@ function listOf(value: unknown, what: string): readonly unknown[] {
 
 function textOf(value: unknown, what: string, ifAbsent: string): string {
   if (value === undefined || value === null) return ifAbsent;
-  return typeof value === "string" && value.length <= 65536
+  return typeof value === "string" && value.length <= 1024
     ? value
     : fail("format", `tokenizer.json: ${what} is not a short string`);
 }
@@ -57,11 +57,16 @@ function literalMatcher(literal: string): Matcher {
   };
 }
 
-function patternOf(value: unknown, what: string): Matcher {
+function patternOf(value: unknown, what: string, budget: StepBudget): Matcher {
   const { String: literal, Regex: regex } = objectOf(value, what);
-  if (typeof regex === "string") return matcherOf(regex);
+  if (typeof regex === "string") return matcherOf(regex, budget);
   if (typeof literal === "string") return literalMatcher(literal);
   return fail("format", `tokenizer.json: ${what} has neither a String nor a Regex`);
+}
+
+/** Longest that a text may become by normalising; Unicode's own normal forms stay below 18 times. */
+function longestNormal(length: number): number {
+  return Math.min(32 * length + 4096, 1 << 28);
 }
 
 function replacer(pattern: Matcher, content: string): (text: string) => string {
@@ -71,8 +76,8 @@ function replacer(pattern: Matcher, content: string): (text: string) => string {
     for (const [start, end] of pattern(text)) {
       out += text.slice(from, start) + content;
       from = end;
-      if (out.length > 1 << 28)
-        fail("format", "tokenizer.json: a Replace makes the text longer than 256 million characters");
+      if (out.length > longestNormal(text.length))
+        fail("format", `tokenizer.json: a Replace makes ${text.length} characters into more than ${out.length}`);
     }
     return from ? out + text.slice(from) : text;
   };
@@ -93,21 +98,32 @@ export function bertNormalizer(config: Config): (text: string) => string {
   };
 }
 
-/** The normaliser that a `normalizer` entry describes. @throws `format` or `unsupported`, naming what is wrong. */
-export function normalizerOf(value: unknown, nesting = 0): ((text: string) => string) | undefined {
+/**
+ * The normaliser that a `normalizer` entry describes; its patterns take their steps from `budget`.
+ * @throws `format` or `unsupported`, naming what is wrong; the normaliser throws `format` when it makes a text far longer.
+ */
+export function normalizerOf(value: unknown, budget: StepBudget, nesting = 0): ((text: string) => string) | undefined {
   if (value === undefined || value === null) return undefined;
   if (nesting > maxNesting) fail("format", `tokenizer.json: normalizers nest deeper than ${maxNesting}`);
   const config = objectOf(value, "normalizer");
   switch (config.type) {
     case "Sequence": {
       const all = listOf(config.normalizers, "normalizers")
-        .map((c) => normalizerOf(c, nesting + 1))
+        .map((c) => normalizerOf(c, budget, nesting + 1))
         .filter((f) => f !== undefined);
-      return (text) => all.reduce((t, f) => f(t), text);
+      return (text) => {
+        let normal = text;
+        for (const stage of all) {
+          normal = stage(normal);
+          if (normal.length > longestNormal(text.length))
+            fail("format", `tokenizer.json: the normalizers make ${text.length} characters into ${normal.length}`);
+        }
+        return normal;
+      };
     }
     case "Replace":
       return replacer(
-        patternOf(config.pattern, "pattern of Replace"),
+        patternOf(config.pattern, "pattern of Replace", budget),
         textOf(config.content, "content of Replace", ""),
       );
     case "Prepend": {
@@ -153,8 +169,8 @@ function isolate(text: string, matches: readonly [number, number][]): { text: st
   return pieces;
 }
 
-function splitOf(config: Config): Split {
-  const pattern = patternOf(config.pattern, "pattern of Split");
+function splitOf(config: Config, budget: StepBudget): Split {
+  const pattern = patternOf(config.pattern, "pattern of Split", budget);
   const behavior = String(config.behavior ?? "Isolated").toLowerCase();
   const invert = config.invert === true;
   if (!["isolated", "removed", "mergedwithprevious", "mergedwithnext", "contiguous"].includes(behavior))
@@ -224,8 +240,11 @@ export function bertSplit(text: string): string[] {
   return bert.pre_tokenize_text(text);
 }
 
-/** The splitter of a `pre_tokenizer` entry, and whether the pieces are to be spelt byte by byte. */
-export function splitterOf(value: unknown, nesting = 0): { split: Split; byteLevel: boolean } {
+/**
+ * The splitter of a `pre_tokenizer` entry, and whether the pieces are to be spelt byte by byte; its patterns take their
+ * steps from `budget`. @throws `format` or `unsupported`, naming what is wrong.
+ */
+export function splitterOf(value: unknown, budget: StepBudget, nesting = 0): { split: Split; byteLevel: boolean } {
   const plain = (split: Split) => ({ split, byteLevel: false });
   if (value === undefined || value === null) return plain((pieces) => pieces);
   if (nesting > maxNesting) fail("format", `tokenizer.json: pre_tokenizers nest deeper than ${maxNesting}`);
@@ -236,7 +255,7 @@ export function splitterOf(value: unknown, nesting = 0): { split: Split; byteLev
       pieces.flatMap((piece) => stage.pre_tokenize_text(piece));
   switch (config.type) {
     case "Sequence": {
-      const all = listOf(config.pretokenizers, "pretokenizers").map((c) => splitterOf(c, nesting + 1));
+      const all = listOf(config.pretokenizers, "pretokenizers").map((c) => splitterOf(c, budget, nesting + 1));
       if (all.slice(0, -1).some((stage) => stage.byteLevel))
         fail("unsupported", "tokenizer.json: ByteLevel is only supported as the last pre_tokenizer");
       return {
@@ -252,7 +271,7 @@ export function splitterOf(value: unknown, nesting = 0): { split: Split; byteLev
       return { split: (pieces) => pieces.flatMap(split), byteLevel: true };
     }
     case "Split":
-      return plain(splitOf(config));
+      return plain(splitOf(config, budget));
     case "Metaspace":
       return plain(metaspaceOf(config));
     case "BertPreTokenizer":

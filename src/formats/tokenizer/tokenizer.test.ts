@@ -264,6 +264,60 @@ describe("tokenizerFromJson", () => {
   });
 });
 
+describe("a hostile tokenizer.json", () => {
+  const base = { model: { type: "BPE", vocab: { a: 0, b: 1, ab: 2, x: 3 }, merges: ["a b"] } };
+  const refused = expect.objectContaining({ code: "format" });
+  const replace = (content: string) => ({ type: "Replace", pattern: { String: "a" }, content });
+
+  it("cannot make a text much longer", () => {
+    const normalizers = Array.from({ length: 64 }, () => replace("aa"));
+    const doubling = tokenizerFromJson({ ...base, normalizer: { type: "Sequence", normalizers } });
+    expect(() => doubling.encode("a".repeat(1000))).toThrow(refused);
+    const longer = tokenizerFromJson({ ...base, normalizer: replace("x".repeat(1000)) });
+    expect(longer.encode("a")).toHaveLength(1000);
+    expect(() => longer.encode("a".repeat(1000))).toThrow(refused);
+    expect(() => tokenizerFromJson({ ...base, normalizer: replace("x".repeat(1025)) })).toThrow(refused);
+  });
+
+  it("cannot make each piece of a text cost what a whole text may", () => {
+    const split = (Regex: string) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated" });
+    const pretokenizers = [split(".{20}"), ...Array.from({ length: 60 }, () => split("(?:a|aa)+b"))];
+    const tokenizer = tokenizerFromJson({ ...base, pre_tokenizer: { type: "Sequence", pretokenizers } });
+    expect(() => tokenizer.encode("a".repeat(5000))).toThrow(refused);
+    expect(tokenizer.encode("ab")).toEqual([2]);
+  });
+
+  it("cannot have tokens that are as long as books", () => {
+    const long = "a".repeat(600);
+    const added_tokens = [{ id: 4, content: long, special: true }];
+    expect(() => tokenizerFromJson({ ...base, added_tokens })).toThrow(refused);
+    const unigram = {
+      type: "Unigram",
+      unk_id: 0,
+      vocab: [
+        ["<unk>", 0],
+        [long, -1],
+      ],
+    };
+    expect(() => tokenizerFromJson({ model: unigram })).toThrow(refused);
+    const wordPiece = { type: "WordPiece", unk_token: "[UNK]", vocab: { "[UNK]": 0, [long]: 1 } };
+    expect(() => tokenizerFromJson({ model: wordPiece })).toThrow(refused);
+  });
+
+  it("cannot add ids that are no numbers", () => {
+    const post_processor = {
+      type: "TemplateProcessing",
+      single: [{ SpecialToken: { id: "x" } }, { Sequence: { id: "A" } }],
+      special_tokens: { x: { ids: [[1]] } },
+    };
+    expect(() => tokenizerFromJson({ ...base, post_processor })).toThrow(refused);
+  });
+
+  it("cannot have millions of values", () => {
+    expect(() => parseTokenizerJson(`[${"0,".repeat(5_000_000)}0]`)).toThrow(refused);
+  });
+});
+
 describe("tokenizerFromGguf", () => {
   const valid = byteLevelMetadata("smollm", ["hi"]);
   const codeOf = (key: string, value: GgufValue | undefined): string => {

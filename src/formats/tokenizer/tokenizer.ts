@@ -58,5 +58,5 @@ export interface Tokenizer {
   textOf(id: number): string;
 }
 
-/** Largest vocabulary and largest number of merges that are accepted; the largest in use are near 300,000. */
-export const maxVocabulary = 1 << 21;
+/** Largest vocabulary and largest number of merges that are accepted; the largest in use have 900,000 and 600,000. */
+export const maxVocabulary = 1 << 20;
