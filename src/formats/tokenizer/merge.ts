@@ -18,6 +18,8 @@ export class PairTable {
   #value: Int32Array;
   #mask: number;
   #count = 0;
+  /** Differs from table to table, so that no file can be made whose pairs all want the same slot. */
+  #seed = Math.floor(Math.random() * 2 ** 32) | 0;
 
   /** @param expected number of pairs to have room for; it grows beyond. */
   constructor(expected: number) {
@@ -35,9 +37,9 @@ export class PairTable {
   }
 
   #slot(left: number, right: number): number {
-    let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
-    hash ^= hash >>> 15;
-    let slot = hash & this.#mask;
+    let hash = Math.imul(left ^ this.#seed, 0x9e3779b1) ^ Math.imul(right + this.#seed, 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
+    let slot = (hash ^ (hash >>> 13)) & this.#mask;
     while (this.#left[slot] !== -1 && (this.#left[slot] !== left || this.#right[slot] !== right))
       slot = (slot + 1) & this.#mask;
     return slot;
@@ -73,6 +75,7 @@ export class PairTable {
     this.#right = bigger.#right;
     this.#value = bigger.#value;
     this.#mask = bigger.#mask;
+    this.#seed = bigger.#seed;
   }
 }
 
