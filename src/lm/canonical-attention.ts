@@ -28,13 +28,13 @@ export interface Angles {
 
 /** Cached keys and values of one layer, and the masks of a step. */
 export interface LayerPast {
-  /** Keys before the boundary, one tensor per head piece, `[kvHeads, P, piece]`. */
+  /** Keys before the boundary, one tensor per head piece, `[1, kvHeads, P, piece]`. */
   readonly longKeys: readonly Tensor[];
-  /** Values before the boundary with a column of ones, `[kvHeads, P, headDim + 1]`; rows that stand for no token are all zero. */
+  /** Values before the boundary with a column of ones, `[1, kvHeads, P, headDim + 1]`; rows that stand for no token are all zero. */
   readonly longValues: Tensor;
-  /** Keys since the boundary, `[kvHeads, T, piece]`. */
+  /** Keys since the boundary, `[1, kvHeads, T, piece]`. */
   readonly tailKeys: readonly Tensor[];
-  /** Values since the boundary with a column of ones, `[kvHeads, T, headDim + 1]`. */
+  /** Values since the boundary with a column of ones, `[1, kvHeads, T, headDim + 1]`. */
   readonly tailValues: Tensor;
   /** Added to scores of the long part, `[groups · n, P]`, for layers with a sliding window. */
   readonly longMask?: Tensor;
@@ -46,17 +46,17 @@ export interface LayerPast {
 
 /** Result of {@link canonicalAttention}. */
 export interface AttentionResult {
-  /** `[n, heads · headDim]`. */
+  /** `[1, n, heads · headDim]`. */
   readonly output: Tensor;
-  /** This step's keys by head piece, `[kvHeads, n, piece]`. */
+  /** This step's keys by head piece, `[1, kvHeads, n, piece]`. */
   readonly newKeys: readonly Tensor[];
-  /** This step's values with a column of ones, `[kvHeads, n, headDim + 1]`. */
+  /** This step's values with a column of ones, `[1, kvHeads, n, headDim + 1]`. */
   readonly newValues: Tensor;
 }
 
 /**
  * Attention of `n` new rows over cached and new keys.
- * @param ones `f32[kvHeads, n, 1]` of ones. @param rows row numbers `i64[1, n]`.
+ * @param ones `f32[1, kvHeads, n, 1]` of ones. @param rows row numbers `i64[1, n]`.
  */
 export function canonicalAttention(
   request: AttentionRequest,
@@ -66,26 +66,26 @@ export function canonicalAttention(
   rows: Tensor,
 ): AttentionResult {
   const { qkv, headCount, kvHeadCount, headDim, scale, softcap } = request;
-  const n = qkv.shape[0]!;
+  const n = qkv.shape[1]!;
   const groups = headCount / kvHeadCount;
-  const heads = qkv.reshape([n, headCount + 2 * kvHeadCount, headDim]).transpose([1, 0, 2]);
+  const heads = qkv.reshape([1, n, headCount + 2 * kvHeadCount, headDim]).transpose([0, 2, 1, 3]);
   const rotate = (x: Tensor) => (angles ? rotary(x, angles.cos, angles.sin, rows) : x);
   let q: Tensor;
   let k: Tensor;
   let v: Tensor;
   if (request.normalizeQueries || request.normalizeKeys) {
-    [q, k, v] = split(heads, [headCount, kvHeadCount, kvHeadCount], 0) as [Tensor, Tensor, Tensor];
+    [q, k, v] = split(heads, [headCount, kvHeadCount, kvHeadCount], 1) as [Tensor, Tensor, Tensor];
     q = rotate(request.normalizeQueries?.(q) ?? q);
     k = rotate(request.normalizeKeys?.(k) ?? k);
   } else {
-    const [both, values] = split(heads, [headCount + kvHeadCount, kvHeadCount], 0) as [Tensor, Tensor];
-    [q, k] = split(rotate(both), [headCount, kvHeadCount], 0) as [Tensor, Tensor];
+    const [both, values] = split(heads, [headCount + kvHeadCount, kvHeadCount], 1) as [Tensor, Tensor];
+    [q, k] = split(rotate(both), [headCount, kvHeadCount], 1) as [Tensor, Tensor];
     v = values;
   }
   const pieces = headPieces(headDim);
   const cut = (x: Tensor) => (pieces.length === 1 ? [x] : split(x, pieces, -1));
   // query heads that share a key head lie one after the other, so grouping them is only a change of shape
-  const queries = cut(q.reshape([kvHeadCount, mulDims(groups, n), headDim]));
+  const queries = cut(q.reshape([1, kvHeadCount, mulDims(groups, n), headDim]));
   const newKeys = cut(k);
   const newValues = concat([v, ones], -1);
 
@@ -96,17 +96,17 @@ export function canonicalAttention(
   };
   let longScores = scores(past.longKeys);
   if (past.longMask) longScores = longScores.add(past.longMask);
-  const recentScores = scores(past.tailKeys.map((tail, i) => concat([tail, newKeys[i]!], 1))).add(past.recentMask);
+  const recentScores = scores(past.tailKeys.map((tail, i) => concat([tail, newKeys[i]!], 2))).add(past.recentMask);
   const longMax = max(longScores, -1, { keepDims: true }).sub(past.longOff);
   const highest = maximum(longMax, max(recentScores, -1, { keepDims: true }));
   const longWeights = exp(longScores.sub(highest.add(past.longOff)));
   const recentWeights = exp(recentScores.sub(highest));
-  const sums = matmul(longWeights, past.longValues).add(matmul(recentWeights, concat([past.tailValues, newValues], 1)));
+  const sums = matmul(longWeights, past.longValues).add(matmul(recentWeights, concat([past.tailValues, newValues], 2)));
   const [numerator, denominator] = split(sums, [headDim, 1], -1) as [Tensor, Tensor];
   const output = numerator
     .div(denominator)
-    .reshape([headCount, n, headDim])
-    .transpose([1, 0, 2])
-    .reshape([n, headCount * headDim]);
+    .reshape([1, headCount, n, headDim])
+    .transpose([0, 2, 1, 3])
+    .reshape([1, n, headCount * headDim]);
   return { output, newKeys, newValues };
 }

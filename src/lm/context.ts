@@ -9,7 +9,7 @@ import type { Tensor } from "../tensor/index.ts";
 export interface AttentionRequest {
   /** Number of the layer. */
   readonly layer: number;
-  /** Queries, keys and values side by side, `[n, (heads + 2 · kvHeads) · headDim]`. */
+  /** Queries, keys and values side by side, `[1, n, (heads + 2 · kvHeads) · headDim]`. */
   readonly qkv: Tensor;
   readonly headCount: number;
   readonly kvHeadCount: number;
@@ -22,15 +22,15 @@ export interface AttentionRequest {
   readonly rope: "global" | "local" | "none";
   /** Whether keys older than the sliding window are invisible. */
   readonly local: boolean;
-  /** Normalises queries `[heads, n, headDim]` before rotation. */
+  /** Normalises queries `[1, heads, n, headDim]` before rotation. */
   readonly normalizeQueries?: (q: Tensor) => Tensor;
-  /** Normalises keys `[kvHeads, n, headDim]` before rotation. */
+  /** Normalises keys `[1, kvHeads, n, headDim]` before rotation. */
   readonly normalizeKeys?: (k: Tensor) => Tensor;
 }
 
 /** Surroundings of a forward pass over `n` rows. */
 export interface ForwardContext {
-  /** Attention over past and present: `[n, heads · headDim]`. */
+  /** Attention over past and present: `[1, n, heads · headDim]`. */
   attend(request: AttentionRequest): Tensor;
   /** A named site; returns the tensor, or what an edit puts in its place. */
   site(name: string, x: Tensor): Tensor;

@@ -14,7 +14,7 @@ export function longCapacity(count: number): number {
   return Math.max(blockLength, Math.ceil(count / unit) * unit);
 }
 
-/** One array of the cache: a long part and a tail, `[kvHeads, columns, width]` each. */
+/** One array of the cache: a long part and a tail, `[1, kvHeads, columns, width]` each. */
 interface Lane {
   readonly width: number;
   readonly local: boolean;
@@ -45,8 +45,8 @@ export class KvCache {
         width,
         local: localLayers[layer] ?? false,
         values,
-        tail: NDArray.zeros([kvHeadCount, blockLength, width]),
-        long: NDArray.zeros([kvHeadCount, blockLength, width]),
+        tail: NDArray.zeros([1, kvHeadCount, blockLength, width]),
+        long: NDArray.zeros([1, kvHeadCount, blockLength, width]),
       });
     };
     for (let layer = 0; layer < layerCount; layer++) {
@@ -97,7 +97,7 @@ export class KvCache {
 
   /**
    * Appends rows of a step's outputs, in the order given.
-   * @param keys `[layers · pieces · kvHeads, n, piece]`. @param values `[layers · kvHeads, n, headDim + 1]`.
+   * @param keys `[layers · pieces, kvHeads, n, piece]`. @param values `[layers, kvHeads, n, headDim + 1]`.
    * @throws `argument` when the rows would cross the next boundary.
    */
   commit(keys: NDArray, values: NDArray, rows: readonly number[]): void {
@@ -107,7 +107,7 @@ export class KvCache {
         `commit: ${rows.length} rows do not fit before the next boundary, ${this.room} do; commit them in two steps`,
       );
     const { kvHeadCount } = this.#config;
-    const n = keys.shape[1]!;
+    const n = keys.shape[2]!;
     const at = this.#length - this.boundary;
     let key = 0;
     let value = 0;
@@ -142,7 +142,7 @@ export class KvCache {
       const startOld = lane.local ? startBefore : 0;
       const count = this.boundary - start;
       const capacity = lane.local ? columns.local : columns.global;
-      const oldCapacity = lane.long.shape[1]!;
+      const oldCapacity = lane.long.shape[2]!;
       const grown = capacity !== oldCapacity || start !== startOld;
       const source = lane.long.data as Float32Array;
       const target = grown ? new Float32Array(kvHeadCount * capacity * width) : source;
@@ -161,7 +161,7 @@ export class KvCache {
           for (let c = count; c < capacity; c++) target.copyWithin(to + c * width, last, last + width);
         }
       }
-      if (grown) lane.long = new NDArray(target, [kvHeadCount, capacity, width], "f32");
+      if (grown) lane.long = new NDArray(target, [1, kvHeadCount, capacity, width], "f32");
     }
   }
 
@@ -199,7 +199,7 @@ export class KvCache {
     for (const lane of this.#lanes) {
       const { width } = lane;
       const old = lane.long.data as Float32Array;
-      const oldCapacity = lane.long.shape[1]!;
+      const oldCapacity = lane.long.shape[2]!;
       const target = new Float32Array(kvHeadCount * capacity * width);
       const tail = lane.tail.data as Float32Array;
       assert(oldBoundary <= oldCapacity, "the long part holds all rows before the boundary");
@@ -212,7 +212,7 @@ export class KvCache {
           for (let c = boundary; c < capacity; c++) target.copyWithin((h * capacity + c) * width, last, last + width);
         }
       }
-      lane.long = new NDArray(target, [kvHeadCount, capacity, width], "f32");
+      lane.long = new NDArray(target, [1, kvHeadCount, capacity, width], "f32");
     }
     return true;
   }

@@ -52,7 +52,7 @@ class StepContext implements ForwardContext {
     const hasLocal = config.localLayers.some(Boolean);
     this.#shared = {
       rows: this.input("rows", [1, "n"], "i64"),
-      ones: this.input("ones", [kvHeadCount, "n", 1]),
+      ones: this.input("ones", [1, kvHeadCount, "n", 1]),
       recentMask: this.input("recentMask", [groupRows, `n+${blockLength}`]),
       // a wider window never ends inside of the recent part
       recentMaskLocal:
@@ -81,10 +81,10 @@ class StepContext implements ForwardContext {
     const { output, newKeys, newValues } = canonicalAttention(
       request,
       {
-        longKeys: pieces.map((piece, i) => this.input(`long.${layer}.k${i}`, [kvHeadCount, past, piece])),
-        longValues: this.input(`long.${layer}.v`, [kvHeadCount, past, headDim + 1]),
-        tailKeys: pieces.map((piece, i) => this.input(`tail.${layer}.k${i}`, [kvHeadCount, blockLength, piece])),
-        tailValues: this.input(`tail.${layer}.v`, [kvHeadCount, blockLength, headDim + 1]),
+        longKeys: pieces.map((piece, i) => this.input(`long.${layer}.k${i}`, [1, kvHeadCount, past, piece])),
+        longValues: this.input(`long.${layer}.v`, [1, kvHeadCount, past, headDim + 1]),
+        tailKeys: pieces.map((piece, i) => this.input(`tail.${layer}.k${i}`, [1, kvHeadCount, blockLength, piece])),
+        tailValues: this.input(`tail.${layer}.v`, [1, kvHeadCount, blockLength, headDim + 1]),
         longMask: local ? longMask : undefined,
         longOff,
         recentMask: local ? (recentMaskLocal ?? recentMask) : recentMask,
@@ -108,16 +108,17 @@ class StepContext implements ForwardContext {
 /**
  * Traces and lowers a decoder's step.
  *
- * Inputs: `embeddings [n, hidden]`, `rows i64[1, n]`, `wanted i64[r]` (rows whose logits are needed), cosines and sines,
- * masks, and per layer the long and tail parts of the cache. Outputs: `logits [r, vocabulary]`, `hidden [n, hidden]`,
- * `keys [layers · pieces · kvHeads, n, piece]`, `values [layers · kvHeads, n, headDim + 1]`, and `tap:NAME`s.
+ * Inputs: `embeddings [1, n, hidden]`, `rows i64[1, n]`, `wanted i64[r]` (rows whose logits are needed), cosines and sines,
+ * masks, and per layer the long and tail parts of the cache. Outputs: `logits [1, r, vocabulary]`, `hidden [1, n, hidden]`,
+ * `keys [layers · pieces, kvHeads, n, piece]`, `values [layers, kvHeads, n, headDim + 1]`, and `tap:NAME`s. The leading
+ * axis of 1 is what ONNX Runtime's fused kernels want of activations.
  */
 export function buildStepGraph(decoder: Decoder, options: StepGraphOptions = {}): LoweredGraph {
   const context = new StepContext(decoder._config, options);
-  const embeddings = context.input("embeddings", ["n", decoder._config.hiddenSize]);
+  const embeddings = context.input("embeddings", [1, "n", decoder._config.hiddenSize]);
   const wanted = context.input("wanted", ["r"], "i64");
   const hidden = decoder.hidden(embeddings, context);
-  const logits = decoder.logits(gather(hidden, wanted, 0));
+  const logits = decoder.logits(gather(hidden, wanted, 1));
   return lowerGraph(
     context.inputs,
     { logits, hidden, keys: concat(context.keys, 0), values: concat(context.values, 0), ...context.taps },

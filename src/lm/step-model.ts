@@ -31,9 +31,9 @@ export interface StepRequest {
 export interface StepResult {
   /** `[wanted, vocabulary]`. */
   readonly logits: NDArray;
-  /** New keys, to be committed: `[layers · pieces · kvHeads, n, piece]`. */
+  /** New keys, to be committed: `[layers · pieces, kvHeads, n, piece]`. */
   readonly keys: NDArray;
-  /** New values with a column of ones: `[layers · kvHeads, n, headDim + 1]`. */
+  /** New values with a column of ones: `[layers, kvHeads, n, headDim + 1]`. */
   readonly values: NDArray;
   /** The further outputs that were asked for, `[n, …]`. */
   readonly extra: Readonly<Record<string, NDArray>>;
@@ -92,7 +92,7 @@ export class StepModel {
         "i64",
       ),
       wanted: NDArray.from(wanted ?? tokens.map((_, i) => i), [wanted?.length ?? rows], "i64"),
-      ones: new NDArray(new Float32Array(kvHeadCount * n).fill(1), [kvHeadCount, n, 1], "f32"),
+      ones: new NDArray(new Float32Array(kvHeadCount * n).fill(1), [1, kvHeadCount, n, 1], "f32"),
       longOff: NDArray.from([cache.boundary ? 0 : -hidden]),
       recentMask: this.#recentMask(cache, parents, n, groups),
     };
@@ -103,7 +103,13 @@ export class StepModel {
     cache.feed(feeds);
     const names = ["logits", "keys", "values", ...outputs];
     const { logits, keys, values, ...extra } = await this.#executable.run(feeds, { outputs: names });
-    return { logits: logits!, keys: keys!, values: values!, extra };
+    const rowsOf = (x: NDArray) => x.reshape(x.shape.slice(1));
+    return {
+      logits: rowsOf(logits!),
+      keys: keys!,
+      values: values!,
+      extra: Object.fromEntries(Object.entries(extra).map(([name, x]) => [name, rowsOf(x as NDArray)])),
+    };
   }
 
   /** Depth of every row below the cache, 0 for the first. */
@@ -136,7 +142,7 @@ export class StepModel {
         for (let c = 0; c < hiddenSize; c++) out[i * hiddenSize + c]! += row[c]!;
       });
     }
-    return new NDArray(out, [n, hiddenSize], "f32");
+    return new NDArray(out, [1, n, hiddenSize], "f32");
   }
 
   #angles(feeds: Record<string, NDArray>, positions: readonly number[]): void {

@@ -143,6 +143,22 @@ describe("8-bit rows", () => {
   });
 });
 
+describe("unitRows", () => {
+  it("have root-mean-square 1, and come with what they were multiplied by", async () => {
+    const x = NDArray.from([3, -4, 0, 0, 1e-4, 2e-4, -2e-4, 4e-4, 0, 0, 0, 0], [1, 3, 4]);
+    const { rows, inverse } = await evaluate({ x }, ({ x }) => {
+      const [rows, inverse] = kernels.unitRows(x!);
+      return { rows, inverse };
+    });
+    for (const [r, rms] of [2.5, 2.5e-4].entries()) {
+      expect(inverse!.at(r) * rms).toBeCloseTo(1, 5);
+      for (let c = 0; c < 4; c++) expect(rows!.at(4 * r + c) * rms).toBeCloseTo(x.at(4 * r + c), 6);
+    }
+    expect(rows!.toNumbers().slice(8)).toEqual([0, 0, 0, 0]);
+    expect(inverse!.shape).toEqual([1, 3, 1]);
+  });
+});
+
 describe("blockMatmul", () => {
   for (const bits of [4, 8] as const)
     it(`${bits} bits`, async () => {

@@ -3,7 +3,7 @@
  */
 import { matmul } from "../../tensor/index.ts";
 import { NDArray } from "../../util/ndarray.ts";
-import type { LinearForm } from "./form.ts";
+import type { LinearScheme } from "./form.ts";
 
 /** Swaps the axes of a row-major matrix, in tiles that stay in the cache. */
 export function transposeMatrix<T extends Float32Array | Int8Array>(
@@ -23,10 +23,7 @@ export function transposeMatrix<T extends Float32Array | Int8Array>(
 }
 
 /** 32-bit float weights. */
-export const float32Form: LinearForm = {
-  name: "f32",
-  description: "32-bit float weights and activations: the reference",
-  version: 1,
+export const float32: LinearScheme = {
   stored: ({ inFeatures, outFeatures }) => ({ weight: { dtype: "f32", shape: [inFeatures, outFeatures] } }),
   convert: ({ inFeatures, outFeatures }, weights) => ({
     weight: new NDArray(

@@ -24,18 +24,35 @@ export interface StoredArray {
   readonly shape: readonly number[];
 }
 
-/** A way to store and compute linear layers. */
-export interface LinearForm {
+/** A way to store and compute one linear layer. */
+export interface LinearScheme {
+  /** What is stored for a layer. */
+  stored(spec: LinearSpec): Readonly<Record<string, StoredArray>>;
+  /** Converts float weights `[out, in]`, row by row. */
+  convert(spec: LinearSpec, weights: Float32Array): Readonly<Record<string, NDArray>>;
+  /** The product `[1, n, in] → [1, n, out]` (or without the leading axis), computed from stored arrays. */
+  kernel(spec: LinearSpec, parameters: Readonly<Record<string, Parameter>>): LinearKernel;
+}
+
+/** A way to store and compute all linear layers of a model. */
+export interface LinearForm extends LinearScheme {
   /** Name, as in `--form int8`. */
   readonly name: string;
   /** One line on what it is. */
   readonly description: string;
   /** Increased whenever stored arrays change, so that old caches are not used. */
   readonly version: number;
-  /** What is stored for a layer. */
-  stored(spec: LinearSpec): Readonly<Record<string, StoredArray>>;
-  /** Converts float weights `[out, in]`, row by row. */
-  convert(spec: LinearSpec, weights: Float32Array): Readonly<Record<string, NDArray>>;
-  /** The product, computed from stored arrays. */
-  kernel(spec: LinearSpec, parameters: Readonly<Record<string, Parameter>>): LinearKernel;
+}
+
+/** A form that takes a scheme for each role. */
+export function formOf(
+  head: Pick<LinearForm, "name" | "description" | "version">,
+  schemeFor: (role: LinearRole) => LinearScheme,
+): LinearForm {
+  return {
+    ...head,
+    stored: (spec) => schemeFor(spec.role).stored(spec),
+    convert: (spec, weights) => schemeFor(spec.role).convert(spec, weights),
+    kernel: (spec, parameters) => schemeFor(spec.role).kernel(spec, parameters),
+  };
 }

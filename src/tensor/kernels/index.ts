@@ -3,3 +3,4 @@ export * from "./block-matmul.ts";
 export * from "./integer-matmul.ts";
 export * from "./rotary.ts";
 export * from "./scaled-matmul.ts";
+export * from "./unit-rows.ts";

@@ -11,7 +11,7 @@ const quantizeRowsOp = defineOp<{ readonly perRow: boolean }>({
   name: "quantizeRows",
   infer([x, scale, zero], { perRow }) {
     const [n] = x!.shape;
-    if (x!.shape.length !== 2 || x!.dtype !== "f32")
+    if ((perRow && x!.shape.length !== 2) || x!.dtype !== "f32")
       fail("shape", `quantizeRows: needs f32[n, k], got ${x!.dtype}${shapeText(x!.shape)}`);
     const wanted: Dim[] = perRow ? [n!] : [];
     if (String(scale!.shape) !== String(wanted) || String(zero!.shape) !== String(wanted))
@@ -28,8 +28,8 @@ const quantizeRowsOp = defineOp<{ readonly perRow: boolean }>({
 });
 
 /**
- * Rounds `x` `[n, k]` to unsigned bytes: `round(x / scale) + zero`, saturating, ties to even.
- * @param scale `[n]` for one scale per row, or a scalar. @param zero `u8`, of the scale's shape.
+ * Rounds `x` to unsigned bytes: `round(x / scale) + zero`, saturating, ties to even.
+ * @param scale `[n]` for one scale per row of `x` `[n, k]`, or a scalar for `x` of any shape. @param zero `u8`, of the scale's shape.
  */
 export function quantizeRows(x: Tensor, scale: Tensor, zero: Tensor): Tensor {
   return quantizeRowsOp([x, scale, zero], { perRow: scale.rank === 1 })[0]!;
@@ -61,14 +61,14 @@ const integerMatmulOp = defineOp<{ readonly zero: number }>({
   infer([x, w, xScale, wScale]) {
     if (x!.dtype !== "u8" || w!.dtype !== "i8")
       fail("dtype", `integerMatmul: needs u8 rows and i8 weights, got ${x!.dtype} and ${w!.dtype}`);
-    if (x!.shape.length !== 2 || w!.shape.length !== 2 || x!.shape[1] !== w!.shape[0])
+    if (x!.shape.length < 2 || w!.shape.length !== 2 || x!.shape.at(-1) !== w!.shape[0])
       fail("shape", `integerMatmul: inner dimensions differ, ${shapeText(x!.shape)} × ${shapeText(w!.shape)}`);
     if (xScale!.shape.length || wScale!.shape[0] !== w!.shape[1])
       fail(
         "shape",
         `integerMatmul: needs a scalar and one scale per column of ${shapeText(w!.shape)}, got ${shapeText(xScale!.shape)} and ${shapeText(wScale!.shape)}`,
       );
-    return [{ dtype: "f32", shape: [x!.shape[0]!, w!.shape[1]!] }];
+    return [{ dtype: "f32", shape: [...x!.shape.slice(0, -1), w!.shape[1]!] }];
   },
   lower: (context, [x, w, xScale, wScale], { attributes: { zero } }) => [
     context.node(
@@ -85,8 +85,8 @@ const integerMatmulOp = defineOp<{ readonly zero: number }>({
 
 /**
  * `(x − zero) × w · xScale · wScale` with exact integer sums.
- * @param x `u8[n, k]`. @param w `i8[k, m]`, constant. @param xScale scalar. @param wScale `[m]`, one per column.
- * @returns `f32[n, m]`
+ * @param x `u8[…, n, k]`. @param w `i8[k, m]`, constant. @param xScale scalar. @param wScale `[m]`, one per column.
+ * @returns `f32[…, n, m]`
  */
 export function integerMatmul(x: Tensor, w: Tensor, xScale: Tensor, wScale: Tensor, zero = 128): Tensor {
   return integerMatmulOp([x, w, xScale, wScale], { zero })[0]!;
