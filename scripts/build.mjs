@@ -1,13 +1,39 @@
 /**
  * Builds `dist`, or the folder given: JavaScript and declarations, without checking types (`npm run types` does). Plain
  * JavaScript, because it runs while the package is being installed. The new folder replaces the old one at the end, so that
- * nobody meets half a build.
+ * nobody meets half a build, and one that is up to date is left alone: npx prepares the repository each time it runs in it.
  */
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
+const target = resolve(process.argv[2] ?? join(root, "dist"));
+const stamp = join(root, "node_modules/.cache/bletchley/build");
+
+/** Changes whenever a file that the build reads does. */
+function fingerprint() {
+  const hash = createHash("sha256").update(target);
+  const sources = readdirSync(join(root, "src"), { recursive: true }).map((path) => join("src", path));
+  const others = ["scripts/build.mjs", "tsconfig.json", "tsconfig.build.json", "node_modules/typescript/package.json"];
+  for (const path of [...sources.sort(), ...others]) {
+    const file = statSync(join(root, path), { throwIfNoEntry: false });
+    hash.update(`${path}\0${file?.size}\0${file?.mtimeMs}\n`);
+  }
+  return hash.digest("hex");
+}
 
 async function loadTypeScript() {
   try {
@@ -20,16 +46,21 @@ async function loadTypeScript() {
   }
 }
 
-const ts = await loadTypeScript();
+/** Throws what the compiler has to say, if anything. */
+function refuse(ts, diagnostics) {
+  if (!diagnostics.length) return;
+  const names = { getCanonicalFileName: (name) => name, getCurrentDirectory: () => root, getNewLine: () => "\n" };
+  throw new Error(ts.formatDiagnostics(diagnostics, names));
+}
 
 /** The compiler rewrites `./x.ts` to `./x.js` in JavaScript only; declarations need it as well. */
-function rewriteSpecifiers(context) {
+const rewriteSpecifiers = (ts) => (context) => {
+  const { factory } = context;
   const rewritten = (node) =>
     node && ts.isStringLiteral(node) && /^\.{1,2}\/.*\.ts$/.test(node.text)
-      ? context.factory.createStringLiteral(node.text.replace(/\.ts$/, ".js"))
+      ? factory.createStringLiteral(node.text.replace(/\.ts$/, ".js"))
       : node;
   const visit = (node) => {
-    const { factory } = context;
     if (ts.isImportDeclaration(node))
       return factory.updateImportDeclaration(
         node,
@@ -53,52 +84,58 @@ function rewriteSpecifiers(context) {
         factory.createLiteralTypeNode(rewritten(node.argument.literal)),
         node.attributes,
         node.qualifier,
-        node.typeArguments,
+        node.typeArguments?.map(visit),
         node.isTypeOf,
       );
     if (ts.isModuleDeclaration(node))
-      return factory.updateModuleDeclaration(node, node.modifiers, rewritten(node.name), node.body);
+      return factory.updateModuleDeclaration(
+        node,
+        node.modifiers,
+        rewritten(node.name),
+        ts.visitEachChild(node.body, visit, context),
+      );
     return ts.visitEachChild(node, visit, context);
   };
   return (file) => ts.visitNode(file, visit);
-}
+};
 
-const host = { ...ts.sys, onUnRecoverableConfigFileDiagnostic: (diagnostic) => refuse([diagnostic]) };
-
-function refuse(diagnostics) {
-  if (!diagnostics.length) return;
-  const names = { getCanonicalFileName: (name) => name, getCurrentDirectory: () => root, getNewLine: () => "\n" };
-  throw new Error(ts.formatDiagnostics(diagnostics, names));
-}
-
-const target = resolve(process.argv[2] ?? join(root, "dist"));
-mkdirSync(dirname(target), { recursive: true });
-const fresh = mkdtempSync(`${target}.new-`);
-try {
+function compile(ts, folder) {
   const config = ts.getParsedCommandLineOfConfigFile(
     join(root, "tsconfig.build.json"),
-    { outDir: fresh, noCheck: true },
-    host,
+    { outDir: folder, noCheck: true },
+    { ...ts.sys, onUnRecoverableConfigFileDiagnostic: (diagnostic) => refuse(ts, [diagnostic]) },
   );
-  refuse(config.errors);
+  refuse(ts, config.errors);
   const program = ts.createProgram({ rootNames: config.fileNames, options: config.options });
-  const result = program.emit(
-    undefined,
-    (path, text) => {
-      // nobody imports the commands
-      if (/[/\\]cli[/\\][^/\\]*\.d\.ts$/.test(path)) return;
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, text);
-    },
-    undefined,
-    false,
-    { afterDeclarations: [rewriteSpecifiers] },
-  );
-  refuse([...program.getSyntacticDiagnostics(), ...result.diagnostics]);
-  chmodSync(join(fresh, "cli/main.js"), 0o755);
-  chmodSync(fresh, 0o755);
-  rmSync(target, { recursive: true, force: true });
-  renameSync(fresh, target);
-} finally {
-  rmSync(fresh, { recursive: true, force: true });
+  const write = (path, text) => {
+    // nobody imports the commands
+    if (/[/\\]cli[/\\][^/\\]*\.d\.ts$/.test(path)) return;
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  };
+  const transformers = { afterDeclarations: [rewriteSpecifiers(ts)] };
+  const { diagnostics } = program.emit(undefined, write, undefined, false, transformers);
+  refuse(ts, [...program.getSyntacticDiagnostics(), ...diagnostics]);
+}
+
+const isDefault = target === join(root, "dist");
+const main = join(target, "cli/main.js");
+const state = fingerprint();
+if (!(isDefault && existsSync(main) && existsSync(stamp) && readFileSync(stamp, "utf8") === state)) {
+  const ts = await loadTypeScript();
+  mkdirSync(dirname(target), { recursive: true });
+  const fresh = mkdtempSync(`${target}.new-`);
+  try {
+    compile(ts, fresh);
+    chmodSync(join(fresh, "cli/main.js"), 0o755);
+    chmodSync(fresh, 0o755);
+    rmSync(target, { recursive: true, force: true });
+    renameSync(fresh, target);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+  if (isDefault) {
+    mkdirSync(dirname(stamp), { recursive: true });
+    writeFileSync(stamp, state);
+  }
 }
