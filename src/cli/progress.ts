@@ -75,7 +75,7 @@ export class ProgressDrawing {
     if (now - this.#start.at < patienceMs || now - this.#drawnAt < frameMs) return;
     this.#drawnAt = now;
     this.#visible = true;
-    this.#stream.write(`\r${progressLine(progress, this.#start, now, this.#stream.columns ?? 80)}\u001b[K`);
+    this.#stream.write(`\r${progressLine(progress, this.#start, now, this.#stream.columns || 80)}\u001b[K`);
   };
 
   /** Takes the line away, before something else is written. */

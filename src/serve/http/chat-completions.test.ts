@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type NextLogits, sayingAfter } from "../../decode/testing/scripted.ts";
 import { eventsOf, post } from "../testing/http.ts";
@@ -266,6 +267,43 @@ describe("a chat request is refused, by name, for", () => {
         param: "messages",
       });
     }
+  });
+});
+
+describe("any request", () => {
+  const names = [
+    ...["model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "n", "stop"],
+    ...["stream", "stream_options", "logprobs", "top_logprobs", "logit_bias", "seed", "user", "tools", "modalities"],
+    ...["response_format", "presence_penalty", "repetition_penalty", "prompt", "input", "suffix", "echo", "best_of"],
+  ];
+  const value = fc.oneof(
+    fc.jsonValue({ maxDepth: 3 }),
+    fc.constantFrom<unknown>("tiny", true, false, null, 0, 1, -1, 1.5, 1e300, "", "\ud800", [], {}, [[]], [{}]),
+  );
+
+  it("is answered or refused, and never breaks the server", async () => {
+    const { app, engine } = serverOf(sayingAfter(marker, "ok"));
+    const statuses = new Set<number>();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom("/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
+        fc.dictionary(fc.constantFrom(...names), value, { maxKeys: 4 }),
+        fc.boolean(),
+        async (route, extra, sound) => {
+          const base = route.includes("chat") ? { messages: hello } : {};
+          const body = { ...(sound && { model: "tiny", max_tokens: 2, ...base }), ...extra };
+          const response = await app.fetch(post(route, body));
+          statuses.add(response.status);
+          expect([200, 400, 404]).toContain(response.status);
+          if (response.status !== 200) expect(await response.json()).toHaveProperty("error.message");
+          else await response.text();
+        },
+      ),
+      { seed: 21, numRuns: 600 },
+    );
+    expect([...statuses].sort()).toEqual([200, 400, 404]);
+    expect(app.state.queue.running).toBe(0);
+    expect(engine.rows).toBeGreaterThan(0);
   });
 });
 
