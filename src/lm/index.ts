@@ -8,10 +8,25 @@ export { Decoder } from "./decoder.ts";
 export { EncoderModel, type LoadEncoderOptions, loadEncoder } from "./encoder/encoder.ts";
 export { type PoolingMode, poolingFromHf, poolingModes } from "./encoder/pooling.ts";
 export { buildDecoder } from "./families/index.ts";
-export { formNamed, forms, type LinearForm, type LinearRole, type LinearSpec } from "./forms/index.ts";
+export {
+  formNamed,
+  forms,
+  type LinearForm,
+  type LinearRole,
+  type LinearScheme,
+  type LinearSpec,
+  type StoredArray,
+} from "./forms/index.ts";
 export { KvCache } from "./kv-cache.ts";
 export { type LoadDecoderOptions, type LoadedDecoder, loadDecoder, openGguf } from "./load.ts";
 export { LocalSequenceModel, prefill, type Sequence, type SequenceModel, type SequenceStep } from "./sequence.ts";
 export { blockLength, buildStepGraph, type SiteEdit, type StepGraphOptions } from "./step-graph.ts";
 export { type EmbeddingRows, StepModel, type StepRequest, type StepResult } from "./step-model.ts";
-export { convertWeights, installWeights, type LinearSite, linearSites } from "./weights.ts";
+export {
+  convertWeights,
+  installWeights,
+  type LinearSite,
+  linearSites,
+  type StoredWeights,
+  type WeightSink,
+} from "./weights.ts";

@@ -2,4 +2,11 @@
 export * from "./compile.ts";
 export * from "./engine.ts";
 export { type LoweredGraph, type LowerOptions, lowerGraph } from "./lower.ts";
-export { encodeOnnxModel, type OnnxGraph, type OnnxInitializer, type OnnxNode, type OnnxValue } from "./onnx/model.ts";
+export {
+  type ExternalData,
+  encodeOnnxModel,
+  type OnnxGraph,
+  type OnnxInitializer,
+  type OnnxNode,
+  type OnnxValue,
+} from "./onnx/model.ts";

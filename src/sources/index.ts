@@ -3,7 +3,7 @@ export { cacheFolder, cacheRoot } from "./cache.ts";
 export { catalogue } from "./catalogue.ts";
 export { writeAtomically } from "./disk.ts";
 export { type FileSource, fileSource } from "./file.ts";
-export { hashFile } from "./hash.ts";
+export { type HashOptions, hashFile } from "./hash.ts";
 export { forgetUnreachableHosts } from "./http.ts";
 export { type Lock, type LockOptions, withLock } from "./lock.ts";
 export type {
@@ -15,7 +15,8 @@ export type {
   ModelSource,
   ResolvedModel,
   SourceContext,
+  WheelPiece,
 } from "./model.ts";
 export { formatModelRef, type ModelRef, parseModelRef } from "./reference.ts";
 export { modelSources, type ResolveOptions, resolveModel } from "./resolve.ts";
-export { type CachedModel, cachedModels, type StoredModel } from "./stored.ts";
+export { type CachedModel, cachedModels, type PlacedFile, type StoredFile, type StoredModel } from "./stored.ts";

@@ -20,7 +20,8 @@ export interface PlacedFile {
   readonly sha256: string;
 }
 
-interface StoredFile extends PlacedFile {
+/** The same, with what tells whether it has changed since. */
+export interface StoredFile extends PlacedFile {
   readonly bytes: number;
   readonly mtimeMs: number;
 }

@@ -4,4 +4,4 @@ export { ApiError, type ApiErrorDetails, type ErrorBody, type ErrorStatus } from
 export { type App, createApp } from "./app.ts";
 export { type RunningServer, type ServeOptions, startServer } from "./listen.ts";
 export type { SamplingDefaults } from "./sampling.ts";
-export type { Answered, AppOptions } from "./state.ts";
+export type { Answered, AppOptions, OpenVisit, ServerState, Visit } from "./state.ts";
