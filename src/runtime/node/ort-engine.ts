@@ -9,6 +9,7 @@ import type { DType, TypedArray } from "../../util/dtype.ts";
 import { BletchleyError, fail, messageOf } from "../../util/errors.ts";
 import { NDArray } from "../../util/ndarray.ts";
 import type { Engine, EngineModel, EngineSession, NodeTiming, SessionOptions } from "../engine.ts";
+import { disableOrtTelemetry } from "./ort-telemetry.ts";
 
 const toOrt: Readonly<Record<DType, Ort.Tensor.Type>> = {
   f32: "float32",
@@ -35,6 +36,7 @@ let binding: Promise<typeof Ort> | undefined;
 
 /** Loads ONNX Runtime. @throws `engine` with the remedy when its native library is missing. */
 async function ort(): Promise<typeof Ort> {
+  disableOrtTelemetry();
   binding ??= import("onnxruntime-node").then((module) => (module.default ?? module) as unknown as typeof Ort);
   try {
     return await binding;

@@ -3,6 +3,7 @@
  * happens when it dies. Knows nothing of what the requests mean.
  */
 import { Worker } from "node:worker_threads";
+import { disableOrtTelemetry } from "../../runtime/node/ort-telemetry.ts";
 import { BletchleyError, throwIfAborted } from "../../util/errors.ts";
 import type { ProgressListener } from "../../util/progress.ts";
 import type { EngineAnswer, EngineRequest, EngineValue } from "./protocol.ts";
@@ -20,6 +21,7 @@ const endId = -1;
 
 /** Starts the worker from the built package, or from source when this file is source (tests, development). */
 function startWorker(): Worker {
+  disableOrtTelemetry();
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./worker.js", import.meta.url));
   const url = JSON.stringify(new URL("./worker.ts", import.meta.url).href);
   return new Worker(`import("tsx/esm/api").then(({ register }) => { register(); return import(${url}); })`, {
