@@ -19,6 +19,8 @@ export const dataRoot = process.env.BLETCHLEY_DATA ?? join(root, "../shared/data
 export interface BarContext {
   /** Input files named on the command line; empty for the default ones. */
   readonly inputs: readonly string[];
+  /** Values of further options, `--name value`, by name. */
+  readonly options: ReadonlyMap<string, string>;
   /** Whether a short profile was asked for. */
   readonly quick: boolean;
   /** Prints a line of progress. */
@@ -67,11 +69,13 @@ export function measurementLine(m: Measurement): string {
 export async function runBar(name: string, body: (context: BarContext) => Promise<void>): Promise<void> {
   const argv = process.argv.slice(2);
   const inputs: string[] = [];
+  const options = new Map<string, string>();
   let json: string | undefined;
   let quick = false;
   for (let i = 0; i < argv.length; i++) {
     if (argv[i] === "--json") json = argv[++i];
     else if (argv[i] === "--quick") quick = true;
+    else if (argv[i]!.startsWith("--")) options.set(argv[i]!.slice(2), argv[++i] ?? "");
     else inputs.push(argv[i]!);
   }
   for (const file of inputs) if (!existsSync(file)) throw new Error(`no such input file: ${file}`);
@@ -79,6 +83,7 @@ export async function runBar(name: string, body: (context: BarContext) => Promis
   const started = Date.now();
   await body({
     inputs,
+    options,
     quick,
     log: (line) => process.stderr.write(`${line}\n`),
     measure(m) {

@@ -29,6 +29,58 @@ function localStart(boundary: number, window: number): number {
   return Math.floor(Math.max(0, boundary - window + 1) / blockLength) * blockLength;
 }
 
+/** Positions that a long part has memory for at least, so that most sequences are never moved to a larger array. */
+const leastRoom = 2048;
+
+/** An array for `length` elements and for as many more as growing to {@link leastRoom} or twice the size would take. */
+function newRoom(length: number, perColumn: number): Float32Array {
+  let room = leastRoom * perColumn;
+  while (room < length) room *= 2;
+  // pages of it that are not written take no memory
+  return new Float32Array(room);
+}
+
+/**
+ * Gives a long part another capacity and leaves its first `dropped` columns out; columns after the `kept` ones hold
+ * anything. A part that only grows stays where it is while its memory lasts: a new array for every block would leave the
+ * old ones to the garbage collector, which comes late.
+ */
+function regrow(lane: Lane, heads: number, capacity: number, kept: number, dropped: number): Float32Array {
+  const { width } = lane;
+  const source = lane.long.data as Float32Array;
+  const oldCapacity = lane.long.shape[2]!;
+  if (capacity === oldCapacity && !dropped) return source;
+  const length = heads * capacity * width;
+  const inPlace = !dropped && capacity > oldCapacity && source.buffer.byteLength >= 4 * length;
+  const target = inPlace
+    ? new Float32Array(source.buffer, 0, length)
+    : lane.local
+      ? new Float32Array(length)
+      : newRoom(length, heads * width).subarray(0, length);
+  // from the last head on, because in place the heads move apart
+  for (let h = heads - 1; h >= 0 && kept > 0; h--) {
+    const from = (h * oldCapacity + dropped) * width;
+    if (inPlace) target.copyWithin(h * capacity * width, from, from + kept * width);
+    else target.set(source.subarray(from, from + kept * width), h * capacity * width);
+  }
+  lane.long = new NDArray(target, [1, heads, capacity, width], "f32");
+  return target;
+}
+
+/** Fills a head's columns after its last one: they repeat the last key, so as not to raise the largest score; values are zero. */
+function padColumns(
+  target: Float32Array,
+  start: number,
+  count: number,
+  capacity: number,
+  width: number,
+  values: boolean,
+): void {
+  const end = start + count * width;
+  if (values) target.fill(0, end, start + capacity * width);
+  else for (let c = count; c < capacity; c++) target.copyWithin(start + c * width, end - width, end);
+}
+
 /** Keys and values of one sequence. */
 export class KvCache {
   readonly #config: DecoderConfig;
@@ -137,31 +189,17 @@ export class KvCache {
     const { kvHeadCount } = this.#config;
     const columns = this.longColumns;
     for (const lane of this.#lanes) {
-      const { width } = lane;
+      const { width, values } = lane;
       const start = lane.local ? this.localStart : 0;
-      const startOld = lane.local ? startBefore : 0;
-      const count = this.boundary - start;
       const capacity = lane.local ? columns.local : columns.global;
-      const oldCapacity = lane.long.shape[2]!;
-      const grown = capacity !== oldCapacity || start !== startOld;
-      const source = lane.long.data as Float32Array;
-      const target = grown ? new Float32Array(kvHeadCount * capacity * width) : source;
-      const tail = lane.tail.data as Float32Array;
       const kept = before - start;
+      const target = regrow(lane, kvHeadCount, capacity, kept, start - (lane.local ? startBefore : 0));
+      const tail = lane.tail.data as Float32Array;
       for (let h = 0; h < kvHeadCount; h++) {
         const to = h * capacity * width;
-        if (grown && kept > 0) {
-          const from = (h * oldCapacity + (start - startOld)) * width;
-          target.set(source.subarray(from, from + kept * width), to);
-        }
         target.set(tail.subarray(h * blockLength * width, (h + 1) * blockLength * width), to + kept * width);
-        // padding must not raise the largest score: it repeats the last key, and its values are zero
-        if (!lane.values) {
-          const last = to + (count - 1) * width;
-          for (let c = count; c < capacity; c++) target.copyWithin(to + c * width, last, last + width);
-        }
+        padColumns(target, to, kept + blockLength, capacity, width, values);
       }
-      if (grown) lane.long = new NDArray(target, [1, kvHeadCount, capacity, width], "f32");
     }
   }
 
@@ -172,7 +210,10 @@ export class KvCache {
     this.#lanes.forEach((lane, i) => {
       const other = copy.#lanes[i]!;
       (other.tail.data as Float32Array).set(lane.tail.data as Float32Array);
-      other.long = new NDArray(lane.long.data.slice() as Float32Array, lane.long.shape, "f32");
+      const { shape, data } = lane.long;
+      const room = newRoom(shape[1]! * shape[2]! * lane.width, shape[1]! * lane.width);
+      room.set(data as Float32Array);
+      other.long = new NDArray(room.subarray(0, data.length), shape, "f32");
     });
     return copy;
   }
@@ -207,10 +248,7 @@ export class KvCache {
         const from = h * oldCapacity * width;
         tail.set(old.subarray(from + boundary * width, from + length * width), h * blockLength * width);
         target.set(old.subarray(from, from + boundary * width), h * capacity * width);
-        if (!lane.values && boundary) {
-          const last = (h * capacity + boundary - 1) * width;
-          for (let c = boundary; c < capacity; c++) target.copyWithin((h * capacity + c) * width, last, last + width);
-        }
+        if (boundary) padColumns(target, h * capacity * width, boundary, capacity, width, lane.values);
       }
       lane.long = new NDArray(target, [1, kvHeadCount, capacity, width], "f32");
     }
