@@ -11,7 +11,8 @@ import { checkShapes } from "./checkpoint/check-config.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import { GgufCheckpoint } from "./checkpoint/gguf.ts";
 import { buildDecoder } from "./families/index.ts";
-import { formNamed, forms } from "./forms/index.ts";
+import { productsAreExact } from "./forms/exact-products.ts";
+import { chooseForm } from "./forms/index.ts";
 import { buildStepGraph, type StepGraphOptions } from "./step-graph.ts";
 import { StepModel } from "./step-model.ts";
 import { convertWeights, installWeights } from "./weights.ts";
@@ -21,7 +22,7 @@ const converterVersion = 1;
 
 /** How a decoder is loaded. */
 export interface LoadDecoderOptions extends StepGraphOptions {
-  /** Name of the weight form; the default form when absent. */
+  /** Name of the weight form; the best one for this CPU when absent. */
   readonly form?: string;
   /** Folder for converted weights. */
   readonly cacheFolder: string;
@@ -51,7 +52,7 @@ export interface LoadedDecoder {
 export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOptions): Promise<LoadedDecoder> {
   const { config } = checkpoint;
   if (config.family === "bert") fail("unsupported", "a BERT encoder cannot generate; use it for embeddings");
-  const form = options.form === undefined ? forms[0]! : formNamed(options.form);
+  const form = await chooseForm(options.form, () => productsAreExact(options.engine));
   const decoder = buildDecoder(config);
   checkShapes(decoder, checkpoint, {
     [decoder._embeddingPath]: [config.vocabSize, config.hiddenSize],

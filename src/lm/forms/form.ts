@@ -42,11 +42,13 @@ export interface LinearForm extends LinearScheme {
   readonly description: string;
   /** Increased whenever stored arrays change, so that old caches are not used. */
   readonly version: number;
+  /** Whether it counts on exact sums of products of bytes, which some CPUs do not give. */
+  readonly needsExactProducts?: boolean;
 }
 
 /** A form that takes a scheme for each role. */
 export function formOf(
-  head: Pick<LinearForm, "name" | "description" | "version">,
+  head: Omit<LinearForm, keyof LinearScheme>,
   schemeFor: (role: LinearRole) => LinearScheme,
 ): LinearForm {
   return {

@@ -1,10 +1,12 @@
+import { readFile } from "node:fs/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import { compile, getDefaultEngine } from "../../runtime/index.ts";
 import { Parameter } from "../../tensor/index.ts";
 import { NDArray } from "../../util/ndarray.ts";
 import { Random } from "../../util/random.ts";
 import { quantizeBlocks4 } from "./blocks.ts";
-import { formNamed, forms, type LinearForm, type LinearSpec } from "./index.ts";
+import { productsAreExact } from "./exact-products.ts";
+import { chooseForm, formNamed, forms, type LinearForm, type LinearSpec } from "./index.ts";
 
 afterAll(async () => {
   await (await getDefaultEngine()).dispose();
@@ -122,4 +124,27 @@ describe("4-bit blocks", () => {
 
 it("an unknown form is refused with the known ones", () => {
   expect(() => formNamed("int3")).toThrow(/unknown weight form "int3"; known are int8, /);
+});
+
+describe("the choice of a form", () => {
+  const saturating = async () => false;
+
+  it("is int8 where products of bytes are exact, else the precise form", async () => {
+    expect((await chooseForm(undefined, async () => true)).name).toBe("int8");
+    expect((await chooseForm(undefined, saturating)).name).toBe("int8-precise");
+    expect((await chooseForm("f32", saturating)).name).toBe("f32");
+  });
+
+  it("refuses a form that this CPU would compute wrongly", async () => {
+    await expect(chooseForm("int8-fast", saturating)).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringContaining('use "int8-precise" or "f32"'),
+    });
+  });
+
+  it("agrees with what the CPU says of itself", async () => {
+    const flags = /^flags.*$/m.exec(await readFile("/proc/cpuinfo", "utf8").catch(() => ""))?.[0] ?? "";
+    if (/avx512_vnni|avx_vnni/.test(flags)) expect(await productsAreExact()).toBe(true);
+    else expect(typeof (await productsAreExact())).toBe("boolean");
+  });
 });

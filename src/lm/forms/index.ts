@@ -21,6 +21,7 @@ export const forms: readonly LinearForm[] = [
       name: "int8",
       description: "8-bit weights with a scale per output, 16-bit activations: the default",
       version: 2,
+      needsExactProducts: true,
     },
     () => int8WordRows,
   ),
@@ -29,6 +30,7 @@ export const forms: readonly LinearForm[] = [
       name: "int8-fast",
       description: "8-bit weights with a scale per output, 8-bit activations: faster checks of many tokens, coarser",
       version: 2,
+      needsExactProducts: true,
     },
     () => int8ByteRows,
   ),
@@ -45,6 +47,7 @@ export const forms: readonly LinearForm[] = [
       name: "int4",
       description: "4-bit weights in blocks of 32 with a minimum: the smallest; 4-bit files lose nothing",
       version: 1,
+      needsExactProducts: true,
     },
     (role) => (role === "head" ? int8WordRows : int4Blocks),
   ),
@@ -53,6 +56,23 @@ export const forms: readonly LinearForm[] = [
     () => float32,
   ),
 ];
+/** The form for CPUs without exact products of bytes. */
+const safeForm = "int8-precise";
+
+/**
+ * The form to load: the one asked for, or the best that this CPU computes rightly.
+ * @throws `name` for an unknown form, `unsupported` for one that this CPU would compute wrongly.
+ */
+export async function chooseForm(name: string | undefined, exactProducts: () => Promise<boolean>): Promise<LinearForm> {
+  const form = name === undefined ? forms[0]! : formNamed(name);
+  if (!form.needsExactProducts || (await exactProducts())) return form;
+  if (name === undefined) return formNamed(safeForm);
+  return fail(
+    "unsupported",
+    `weight form "${name}" needs a CPU that adds products of bytes exactly (VNNI), which this one does not; use "${safeForm}" or "f32"`,
+  );
+}
+
 /** A form by name. @throws `name` listing the known ones. */
 export function formNamed(name: string): LinearForm {
   return (
