@@ -3,7 +3,7 @@
  * complete, so that a crash or a full disk leaves either the old state or the new one.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { FileSlice } from "../../tensor/index.ts";
 import { type DType, dtypes, storageLength } from "../../util/dtype.ts";
@@ -82,6 +82,23 @@ export async function openWeights(folder: string, key: string): Promise<WeightIn
   return out;
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+/** Removes what writers left that were killed: each file is as large as the weights. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = /^weights\.(?:bin|json)\.(\d+)-[0-9a-f]+\.tmp$/.exec(name)?.[1];
+    if (pid && !isRunning(Number(pid))) await rm(join(folder, name), { force: true });
+  }
+}
+
 /** Writes a weight file array by array. */
 export class WeightWriter {
   readonly #folder: string;
@@ -102,6 +119,7 @@ export class WeightWriter {
     try {
       if (!this.#file) {
         await mkdir(this.#folder, { recursive: true });
+        await removeAbandoned(this.#folder);
         this.#file = await open(join(this.#folder, dataName + this.#suffix), "wx");
       }
       for (let at = 0; at < bytes.length; ) at += (await this.#file.write(bytes, at, bytes.length - at)).bytesWritten;
