@@ -2,6 +2,7 @@
  * From a model's name to an embedder: find or fetch the files, start the engine, read the tokenizer.
  */
 import { resolveModel } from "../sources/index.ts";
+import { joinSignals } from "../util/abort.ts";
 import { fail } from "../util/errors.ts";
 import type { ProgressListener } from "../util/progress.ts";
 import { Embedder } from "./embedder.ts";
@@ -36,10 +37,9 @@ export async function loadEmbedder(ref = "minilm", options: LoadEmbedderOptions 
   const { offline, signal, onProgress, threads } = options;
   const source = await resolveModel(ref, { offline, signal, onProgress });
   const { kind, weights, files } = source;
-  const failed = new AbortController();
-  const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+  const stop = joinSignals(signal);
   // the engine starts while the tokenizer is read
-  const starting = EncoderClient.load({ checkpoint: { kind, weights, files }, threads }, stop);
+  const starting = EncoderClient.load({ checkpoint: { kind, weights, files }, threads }, stop.signal);
   try {
     const [encoder, text, sentence] = await Promise.all([
       starting,
@@ -58,8 +58,10 @@ export async function loadEmbedder(ref = "minilm", options: LoadEmbedderOptions 
       lowerCase: sentence.do_lower_case === true,
     });
   } catch (thrown) {
-    failed.abort();
+    stop.abort();
     await starting.then((encoder) => encoder.dispose()).catch(() => undefined);
     throw thrown;
+  } finally {
+    stop.release();
   }
 }

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { builtInTemplateFor, builtInTemplates } from "../formats/index.ts";
 import { cacheRoot, type ResolvedModel, resolveModel } from "../sources/index.ts";
+import { joinSignals } from "../util/abort.ts";
 import { fail } from "../util/errors.ts";
 import type { ProgressListener } from "../util/progress.ts";
 import { EngineClient } from "./engine/client.ts";
@@ -65,8 +66,7 @@ export async function loadModel(ref = "smollm2", options: LoadModelOptions = {})
   const { offline, signal, onProgress, form, threads } = options;
   const source = await resolveModel(ref, { offline, signal, onProgress });
   const { kind, weights, files } = source;
-  const failed = new AbortController();
-  const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+  const stop = joinSignals(signal);
   // the engine starts while the tokenizer is read
   const starting = EngineClient.load(
     {
@@ -76,14 +76,16 @@ export async function loadModel(ref = "smollm2", options: LoadModelOptions = {})
       cacheFolder: `${cacheRoot()}/converted`,
       sha256: await conversionKey(source),
     },
-    { onProgress, signal: stop },
+    { onProgress, signal: stop.signal },
   );
   try {
     const [engine, text] = await Promise.all([starting, readTextFiles(source)]);
     return new Model(engine, source, text.tokenizer, templateFor(text), contextLengthFor(engine, options));
   } catch (thrown) {
-    failed.abort();
+    stop.abort();
     await starting.then((engine) => engine.dispose()).catch(() => undefined);
     throw thrown;
+  } finally {
+    stop.release();
   }
 }
