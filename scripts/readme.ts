@@ -1,0 +1,65 @@
+/**
+ * What README.md promises in a form that programs can hold it to: its two command lines, and its table of weight forms,
+ * which is made of a committed run of `bar:quantized`. `npx tsx scripts/readme.ts` writes the table anew.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { forms } from "../src/lm/index.ts";
+import type { BarReport } from "../src/util/measurement.ts";
+
+const root = resolve(fileURLToPath(import.meta.url), "../..");
+const readmePath = join(root, "README.md");
+const resultPath = "docs/bars/quantized.json";
+const section = /(<!-- forms -->\n)[\s\S]*?(<!-- \/forms -->)/;
+
+/** The two command lines for a fresh clone: the first block of shell commands each under "Run" and "Test". */
+export function commandLines(readme: string): { readonly run: string; readonly test: string } {
+  const [run, test] = [...readme.matchAll(/^```sh\n(.+)\n```$/gm)].map(([, line]) => line!);
+  if (!run || !test) throw new Error("README.md does not open with two blocks of one shell command line each");
+  return { run, test };
+}
+
+function cell(value: number | null | undefined, text: (value: number) => string): string {
+  return value == null ? "" : text(value);
+}
+
+/** README.md with the table of weight forms as the committed results have it. */
+export function withFormsTable(readme: string): string {
+  if (!section.test(readme)) throw new Error("README.md has no <!-- forms --> section");
+  const report = existsSync(join(root, resultPath))
+    ? (JSON.parse(readFileSync(join(root, resultPath), "utf8")) as BarReport)
+    : undefined;
+  const measured = (form: string, what: string) =>
+    report?.measurements.find(({ name }) => name === `${form}: ${what}`)?.value;
+  const row = (form: string, description: string) => [
+    form,
+    description,
+    cell(measured(form, "mean KL to f32"), (kl) => kl.toFixed(4)),
+    cell(measured(form, "same first token"), (same) => `${same.toFixed(1)} %`),
+    cell(
+      measured(form, "change of perplexity"),
+      (change) => `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(2)} %`,
+    ),
+  ];
+  const peer = "node-llama-cpp (first window)";
+  const rows = [
+    ["form", "what it is", "KL to f32, nats", "same likeliest token", "perplexity"],
+    ["---", "---", "---:", "---:", "---:"],
+    ...forms.map(({ name, description }) => {
+      const [form, ...rest] = row(name, description);
+      return [`\`${form}\``, ...rest];
+    }),
+    ...(measured(peer, "mean KL to f32") == null ? [] : [row(peer, "for comparison, on the same file")]),
+  ];
+  const source = report
+    ? `SmolLM2 on 4 × 1,024 tokens of tinyshakespeare; written by \`npm run bar:quantized\` on ${report.machine.cpu}, commit ${report.commit}.`
+    : "Not measured yet: `npm run bar:quantized` does it.";
+  const text = `${rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}\n\n${source}\n`;
+  return readme.replace(section, (_, open: string, close: string) => `${open}${text}${close}`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(readmePath, withFormsTable(readFileSync(readmePath, "utf8")));
+  console.log("wrote the table of weight forms into README.md");
+}
