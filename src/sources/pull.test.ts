@@ -68,6 +68,13 @@ describe("leftovers", () => {
   });
 });
 
+describe("a search that finds nothing", () => {
+  it("leaves nothing in the cache", async () => {
+    await expect(resolveModel(ref)).rejects.toMatchObject({ code: "not-found" });
+    expect(await readdir(join(fixture.folder, "cache/models"))).toEqual([]);
+  });
+});
+
 describe("settings", () => {
   it("HF_ENDPOINT that is no address is told by name", async () => {
     for (const endpoint of ["example", "ftp://example", "http://"]) {

@@ -53,7 +53,7 @@ export function parseModelRef(text: string): ModelRef {
     return { type: "path", path: resolve(trimmed) };
   return fail(
     "name",
-    `unknown model ${trimmed}: known names are ${[...catalogue.keys()].join(", ")}; or give ${forms}`,
+    `unknown model ${trimmed}: known names are ${[...catalogue.keys()].join(", ")}; or give a path, hf:org/repo/file@revision or wheel:package`,
   );
 }
 

@@ -1,6 +1,7 @@
 /**
  * From a model's name to its files: asks one source after the other and reports why each of them could not help.
  */
+import { rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BletchleyError, type ErrorCode, fail, throwIfAborted } from "../util/errors.ts";
 import type { ProgressListener } from "../util/progress.ts";
@@ -124,10 +125,15 @@ export async function resolveModel(ref: ModelRef | string, options: ResolveOptio
         const local = sources.filter((source) => source === cacheSource);
         const cached = await ask(local, entry, owned, failures);
         if (cached) return cached;
-        const fetched = await ask(usable, entry, owned, failures);
-        // one source may have got half-way before another one had it all
-        if (fetched) await removeLeftovers(folder);
-        return fetched;
+        try {
+          const fetched = await ask(usable, entry, owned, failures);
+          // one source may have got half-way before another one had it all
+          if (fetched) await removeLeftovers(folder);
+          return fetched;
+        } finally {
+          // a search that found nothing leaves nothing; what is not empty stays
+          await rmdir(folder).catch(() => {});
+        }
       },
       { signal, onWait: onProgress },
     );
