@@ -1,6 +1,6 @@
 /**
- * Lowers a graph of tensors to ONNX: walks the nodes in order, lets each op emit its nodes, and shares equal ones
- * (common subexpressions) on the way.
+ * Lowers a graph of tensors to ONNX: walks the nodes in order, lets each op emit its nodes, joins changes of shape, and shares
+ * equal nodes (common subexpressions) on the way.
  */
 import { type Dim, termsOf } from "../tensor/dims.ts";
 import { nodesBehind } from "../tensor/grad.ts";
@@ -9,6 +9,7 @@ import type { FileSlice, Parameter, Tensor, TensorType } from "../tensor/tensor.
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
 import type { OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from "./onnx/model.ts";
+import { type KnownValues, simplifyReshape, withoutUnused } from "./reshapes.ts";
 
 /** How a graph is lowered. */
 export interface LowerOptions {
@@ -16,6 +17,8 @@ export interface LowerOptions {
   readonly name?: string;
   /** `constants` bakes parameters into the graph; `inputs` makes them inputs, to be fed at every run. */
   readonly parameters?: "constants" | "inputs";
+  /** Join chains of reshapes; true by default. Without, a dump shows every node that an op emits. */
+  readonly simplify?: boolean;
 }
 
 /** A lowered graph, with what the runtime needs to know beside it. */
@@ -23,6 +26,8 @@ export interface LoweredGraph {
   readonly graph: OnnxGraph;
   /** Parameters that became inputs, by input name. */
   readonly parameterInputs: ReadonlyMap<string, Parameter>;
+  /** Types of the values that are tensors of the trace, by name; those inside of one op's lowering are not known. */
+  readonly types: ReadonlyMap<string, TensorType>;
   /** Folder of the file that holds external weights, if there are any. */
   readonly weightFolder?: string;
 }
@@ -32,16 +37,19 @@ function splitPath(path: string): { folder: string; file: string } {
   return at < 0 ? { folder: ".", file: path } : { folder: path.slice(0, at) || "/", file: path.slice(at + 1) };
 }
 
-class Lowering implements LowerContext {
+class Lowering implements LowerContext, KnownValues {
   readonly nodeList: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
   readonly inputs: OnnxValue[] = [];
   readonly parameterInputs = new Map<string, Parameter>();
+  readonly types = new Map<string, TensorType>();
   weightFolder: string | undefined;
   scope = "";
   readonly #options: LowerOptions;
   readonly #shared = new Map<string, readonly string[]>();
   readonly #arrays = new Map<NDArray, string>();
+  readonly #constants = new Map<string, NDArray>();
+  readonly #producers = new Map<string, OnnxNode>();
   #count = 0;
 
   constructor(options: LowerOptions) {
@@ -67,15 +75,31 @@ class Lowering implements LowerContext {
     attributes: Readonly<Record<string, AttributeValue>> = {},
     options: NodeOptions & { readonly outputs: number },
   ): readonly string[] {
-    const domain = options.domain ?? "";
-    const key = JSON.stringify([opType, domain, inputs, attributes, options.outputs]);
+    const emitted = { opType, domain: options.domain ?? "", inputs, attributes };
+    const draft = this.#options.simplify === false ? emitted : simplifyReshape(emitted, this);
+    if (typeof draft === "string") return [draft];
+    const key = JSON.stringify([draft, options.outputs]);
     const known = this.#shared.get(key);
     if (known) return known;
     const name = this.#name(this.scope ? `${this.scope}/${opType}` : opType);
     const outputs = options.outputs === 1 ? [name] : Array.from({ length: options.outputs }, (_, i) => `${name}:${i}`);
-    this.nodeList.push({ name, opType, domain, inputs, outputs, attributes });
+    const node: OnnxNode = { name, ...draft, outputs };
+    this.nodeList.push(node);
+    for (const output of outputs) this.#producers.set(output, node);
     this.#shared.set(key, outputs);
     return outputs;
+  }
+
+  producer(value: string): OnnxNode | undefined {
+    return this.#producers.get(value);
+  }
+
+  constantValue(value: string): NDArray | undefined {
+    return this.#constants.get(value);
+  }
+
+  type(value: string): TensorType | undefined {
+    return this.types.get(value);
   }
 
   constant(array: NDArray): string {
@@ -87,6 +111,7 @@ class Lowering implements LowerContext {
     const name = this.#name("constant");
     this.initializers.push({ name, dtype: array.dtype, shape: array.shape, data: array });
     this.#arrays.set(array, name);
+    this.#constants.set(name, array);
     if (key) this.#shared.set(key, [name]);
     return name;
   }
@@ -173,6 +198,8 @@ export function lowerGraph(
     );
     node.outputs.forEach((y, i) => {
       names.set(y, results[i]!);
+      // a value that stands for several tensors has the type of the first: the node that made it was theirs
+      if (!lowering.types.has(results[i]!)) lowering.types.set(results[i]!, { dtype: y.dtype, shape: y.shape });
     });
   }
   lowering.scope = "";
@@ -188,15 +215,18 @@ export function lowerGraph(
     });
     results.push({ name, dtype: tensor.dtype, shape: tensor.shape });
   }
+  const kept = options.simplify === false ? lowering.nodeList : withoutUnused(lowering.nodeList, Object.keys(outputs));
+  const read = new Set(kept.flatMap((node) => node.inputs));
   return {
     graph: {
       name: options.name ?? "graph",
-      nodes: lowering.nodeList,
-      initializers: lowering.initializers,
+      nodes: kept,
+      initializers: lowering.initializers.filter(({ name }) => read.has(name)),
       inputs: lowering.inputs,
       outputs: results,
     },
     parameterInputs: lowering.parameterInputs,
+    types: lowering.types,
     weightFolder: lowering.weightFolder,
   };
 }
