@@ -5,6 +5,7 @@ export * from "./attention.ts";
 export { broadcastTo, type ReduceOptions, sum, sumTo } from "./broadcast.ts";
 export { cast } from "./cast.ts";
 export * from "./compare.ts";
+export * from "./conv.ts";
 export * from "./dims.ts";
 export * from "./einsum.ts";
 export * from "./elementwise.ts";

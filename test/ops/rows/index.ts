@@ -1,6 +1,7 @@
 /**
  * Rows of the op table by golden family.
  */
+import { conv } from "./convolution.ts";
 import { elementwise } from "./elementwise.ts";
 import { attention, losses, normalize, quantize } from "./networks.ts";
 import type { Family } from "./row.ts";
@@ -17,6 +18,7 @@ export const families: Readonly<Record<string, Family>> = {
   "gather-scatter": gatherScatter,
   normalize,
   attention,
+  conv,
   losses,
   quantize,
 };
