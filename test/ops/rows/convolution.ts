@@ -3,7 +3,7 @@
  */
 import type { Tensor } from "../../../src/tensor/index.ts";
 import * as t from "../../../src/tensor/index.ts";
-import { scaledMatmulTransposed } from "../../../src/tensor/kernels/index.ts";
+import { scaledMatmulTransposed } from "../../../src/tensor/kernels/scaled-matmul.ts";
 import { type Family, numbers, two } from "./row.ts";
 
 const forward = ({ x, weight, bias }: Record<string, Tensor>, attrs: t.ConvOptions) => ({
