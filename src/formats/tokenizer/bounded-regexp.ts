@@ -15,8 +15,9 @@ const maxPattern = 4096;
 const maxGroups = 24;
 const maxRepeat = 1000;
 const maxNodes = 20_000;
-const stepsPerCharacter = 200;
-const spareSteps = 1_000_000;
+// the patterns of published models take 1 to 20 a character
+const stepsPerCharacter = 64;
+const spareSteps = 500_000;
 const maxDepth = 2000;
 
 const classes: Readonly<Record<string, string>> = {
