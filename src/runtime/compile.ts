@@ -6,7 +6,7 @@
 import { evaluateDim, input, type Parameter, shapeText, type Tensor, type TensorType } from "../tensor/index.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
-import type { Engine, EngineSession, NodeTiming, SessionOptions } from "./engine.ts";
+import type { Engine, EngineSession, NodeTiming, RunMemory, SessionOptions } from "./engine.ts";
 import { type LoweredGraph, type LowerOptions, lowerGraph } from "./lower.ts";
 import { encodeOnnxModel, type OnnxGraph } from "./onnx/model.ts";
 
@@ -53,9 +53,14 @@ export class Executable<OutputName extends string = string> {
     this.#checkNaN = checkNaN;
   }
 
-  /** The lowered graph, for inspection and export. */
+  /** The graph as ONNX Runtime got it. */
   get graph(): OnnxGraph {
     return this.#lowered.graph;
+  }
+
+  /** The graph with what is known beside it, for inspection and export. */
+  get lowered(): LoweredGraph {
+    return this.#lowered;
   }
 
   /** Parameters that are fed at every run, by input name. */
@@ -66,12 +71,13 @@ export class Executable<OutputName extends string = string> {
   /**
    * Runs the function.
    * @param feeds one array per input; parameters that are inputs are taken from their own values when not fed.
-   * @param options `outputs` limits what is returned; `into` gives arrays to write results to.
+   * @param options `outputs` limits what is returned; `into` gives arrays to write results to; `transfer` names inputs whose
+   * memory an engine in another thread may keep.
    * @throws `name`, `dtype`, `shape`, `nan` or `disposed`, naming the input and both shapes.
    */
   async run(
     feeds: Readonly<Record<string, NDArray>>,
-    options: { readonly outputs?: readonly OutputName[]; readonly into?: Readonly<Record<string, NDArray>> } = {},
+    options: RunMemory & { readonly outputs?: readonly OutputName[] } = {},
   ): Promise<Record<OutputName, NDArray>> {
     const { graph, parameterInputs } = this.#lowered;
     if (this.#disposed) fail("disposed", `executable "${graph.name}" has been disposed; compile it again to use it`);
@@ -87,7 +93,7 @@ export class Executable<OutputName extends string = string> {
     for (const name of outputs)
       if (!graph.outputs.some((y) => y.name === name))
         fail("name", `"${graph.name}" has no output "${name}"; it has ${graph.outputs.map((y) => y.name).join(", ")}`);
-    const results = await this.#session.run(all, outputs, options.into);
+    const results = await this.#session.run(all, outputs, options);
     if (this.#checkNaN) for (const name of outputs) checkNaN(`output "${name}" of "${graph.name}"`, results[name]!);
     return results as Record<OutputName, NDArray>;
   }

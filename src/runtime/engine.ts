@@ -32,17 +32,27 @@ export interface NodeTiming {
   readonly calls: number;
 }
 
+/** What happens to memory in a run. */
+export interface RunMemory {
+  /** Arrays that results are written to instead of new ones. An engine in another thread copies its results into them. */
+  readonly into?: Readonly<Record<string, NDArray>>;
+  /**
+   * Names of inputs that the caller does not need any more: an engine in another thread takes their memory instead of a copy,
+   * which leaves the arrays empty. They must not be parts of larger memory. An engine in this thread never copies inputs.
+   */
+  readonly transfer?: readonly string[];
+}
+
 /** A loaded model. */
 export interface EngineSession {
   /**
-   * Runs the model. Inputs are handed over without a copy where the engine lives in this thread.
+   * Runs the model.
    * @param outputs names of the outputs to return.
-   * @param into arrays that results are written to instead of new ones.
    */
   run(
     feeds: Readonly<Record<string, NDArray>>,
     outputs: readonly string[],
-    into?: Readonly<Record<string, NDArray>>,
+    memory?: RunMemory,
   ): Promise<Record<string, NDArray>>;
   /** Ends profiling and returns the time of every node. */
   profile(): Promise<NodeTiming[]>;

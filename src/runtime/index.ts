@@ -1,6 +1,8 @@
 /** Compiling and running tensor functions; ONNX export. */
 export * from "./compile.ts";
 export * from "./engine.ts";
+export { exportOnnx, writeOnnx } from "./export.ts";
+export { type Exportable, inlineLimitBytes, type WriteOnnxOptions, type WrittenOnnx } from "./export-parts.ts";
 export { type LoweredGraph, type LowerOptions, lowerGraph } from "./lower.ts";
 export {
   type ExternalData,
@@ -10,3 +12,4 @@ export {
   type OnnxNode,
   type OnnxValue,
 } from "./onnx/model.ts";
+export { createWorkerEngine } from "./worker.ts";

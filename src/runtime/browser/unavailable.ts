@@ -20,6 +20,14 @@ export class OrtEngine implements Engine {
   async dispose(): Promise<void> {}
 }
 
+/** Stands for the engine in a worker thread. */
+export class WorkerEngine extends OrtEngine {}
+
+/** Stands for ONNX models on disk. @throws `unsupported`, always. */
+export async function writeOnnxFile(): Promise<never> {
+  return fail("unsupported", "writing ONNX files needs Node; in a browser, take the bytes that exportOnnx returns");
+}
+
 /** Stands for converted weights on disk. @throws `unsupported`, always. */
 export async function openWeights(): Promise<never> {
   return unavailable("keeping converted weights on disk");

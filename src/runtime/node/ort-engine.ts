@@ -8,7 +8,7 @@ import type * as Ort from "onnxruntime-node";
 import type { DType, TypedArray } from "../../util/dtype.ts";
 import { BletchleyError, fail, messageOf } from "../../util/errors.ts";
 import { NDArray } from "../../util/ndarray.ts";
-import type { Engine, EngineModel, EngineSession, NodeTiming, SessionOptions } from "../engine.ts";
+import type { Engine, EngineModel, EngineSession, NodeTiming, RunMemory, SessionOptions } from "../engine.ts";
 import { disableOrtTelemetry } from "./ort-telemetry.ts";
 
 const toOrt: Readonly<Record<DType, Ort.Tensor.Type>> = {
@@ -76,7 +76,7 @@ class OrtSession implements EngineSession {
   async run(
     feeds: Readonly<Record<string, NDArray>>,
     outputs: readonly string[],
-    into: Readonly<Record<string, NDArray>> = {},
+    { into = {} }: RunMemory = {},
   ): Promise<Record<string, NDArray>> {
     const session = this.#open();
     const inputs: Record<string, Ort.Tensor> = {};

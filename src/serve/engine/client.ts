@@ -3,13 +3,11 @@
  */
 import type { DecoderConfig, Sequence, SequenceModel, SequenceStep, StepRequest } from "../../lm/index.ts";
 import { blockLength } from "../../lm/index.ts";
+import { fromWire } from "../../runtime/node/wire-array.ts";
 import { fail } from "../../util/errors.ts";
-import { NDArray } from "../../util/ndarray.ts";
 import type { ProgressListener } from "../../util/progress.ts";
 import { EngineWorker } from "./engine-worker.ts";
-import type { EngineLoad, WireArray } from "./protocol.ts";
-
-const unwire = ({ data, shape, dtype }: WireArray) => new NDArray(data, shape, dtype);
+import type { EngineLoad } from "./protocol.ts";
 
 class RemoteSequence implements Sequence {
   readonly #engine: EngineWorker;
@@ -34,8 +32,8 @@ class RemoteSequence implements Sequence {
     const value = await this.#engine.ask({ kind: "step", sequence: this.#id, request });
     if (value.kind !== "step") return fail("internal", `the engine answered a step with ${value.kind}`);
     return {
-      logits: unwire(value.logits),
-      extra: Object.fromEntries(Object.entries(value.extra).map(([name, array]) => [name, unwire(array)])),
+      logits: fromWire(value.logits),
+      extra: Object.fromEntries(Object.entries(value.extra).map(([name, array]) => [name, fromWire(array)])),
     };
   }
 
@@ -88,7 +86,7 @@ export class EngineClient implements SequenceModel {
     options: { readonly onProgress?: ProgressListener; readonly signal?: AbortSignal } = {},
   ): Promise<EngineClient> {
     return EngineWorker.start(async (worker) => {
-      const value = await worker.ask({ kind: "load", load }, options.onProgress);
+      const value = await worker.ask({ kind: "load", load }, { onUpdate: options.onProgress });
       if (value.kind !== "loaded") return fail("internal", `the engine answered a load with ${value.kind}`);
       return new EngineClient(worker, value.config, value.form);
     }, options.signal);
