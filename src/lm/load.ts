@@ -10,9 +10,10 @@ import type { ProgressListener } from "../util/progress.ts";
 import { checkShapes } from "./checkpoint/check-config.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import { GgufCheckpoint } from "./checkpoint/gguf.ts";
+import type { Decoder } from "./decoder.ts";
 import { buildDecoder } from "./families/index.ts";
 import { productsAreExact } from "./forms/exact-products.ts";
-import { chooseForm } from "./forms/index.ts";
+import { chooseForm, type LinearForm } from "./forms/index.ts";
 import { buildStepGraph, type StepGraphOptions } from "./step-graph.ts";
 import { StepModel } from "./step-model.ts";
 import { convertWeights, installWeights } from "./weights.ts";
@@ -44,12 +45,22 @@ export interface LoadedDecoder {
   dispose(): Promise<void>;
 }
 
+/** A decoder whose layers know where their weights lie. */
+export interface PreparedDecoder {
+  readonly decoder: Decoder;
+  /** The form of its weights. */
+  readonly form: LinearForm;
+}
+
 /**
- * Loads a decoder from a checkpoint.
+ * Builds a checkpoint's decoder and points it at its converted weights, which are made first if there are none.
  * @throws `format` naming a tensor that is missing, or whose shape is not what the configuration says: before memory is
  * taken for it.
  */
-export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOptions): Promise<LoadedDecoder> {
+export async function prepareDecoder(
+  checkpoint: Checkpoint,
+  options: Pick<LoadDecoderOptions, "form" | "cacheFolder" | "sha256" | "engine" | "onProgress">,
+): Promise<PreparedDecoder> {
   const { config } = checkpoint;
   if (config.family === "bert") fail("unsupported", "a BERT encoder cannot generate; use it for embeddings");
   const form = await chooseForm(options.form, () => productsAreExact(options.engine));
@@ -59,7 +70,6 @@ export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOp
     ...(decoder._positionPath ? { [decoder._positionPath]: [config.contextLength, config.hiddenSize] } : {}),
   });
   const { openWeights, WeightWriter } = await import("../runtime/node/weight-file.ts");
-  const { RowFile } = await import("../runtime/node/row-file.ts");
   const key = `${options.sha256} ${form.name} v${form.version} c${converterVersion}`;
   const folder = `${options.cacheFolder}/${options.sha256.slice(0, 16)}-${form.name}`;
   let stored = await openWeights(folder, key);
@@ -74,11 +84,18 @@ export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOp
     stored = await writer.finish();
   }
   installWeights(decoder, form, stored);
+  return { decoder, form };
+}
+
+/** Loads a decoder from a checkpoint. @throws what {@link prepareDecoder} throws, and `engine`. */
+export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOptions): Promise<LoadedDecoder> {
+  const { decoder, form } = await prepareDecoder(checkpoint, options);
+  const { RowFile } = await import("../runtime/node/row-file.ts");
   const executable = await loadGraph(buildStepGraph(decoder, options), options);
   const embeddings = new RowFile(checkpoint.table(decoder._embeddingPath));
   const positions =
     decoder._positionPath === undefined ? undefined : new RowFile(checkpoint.table(decoder._positionPath));
-  const model = new StepModel(config, executable, embeddings, positions);
+  const model = new StepModel(decoder._config, executable, embeddings, positions);
   return {
     model,
     checkpoint,

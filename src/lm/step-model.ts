@@ -2,7 +2,7 @@
  * Runs steps of a decoder: turns tokens, parents and a cache into the feeds of the step's graph. It holds no sequence
  * state of its own; caches belong to the caller.
  */
-import type { Executable, NodeTiming } from "../runtime/index.ts";
+import type { Executable, LoweredGraph, NodeTiming } from "../runtime/index.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
 import type { DecoderConfig } from "./config.ts";
@@ -197,6 +197,11 @@ export class StepModel {
     });
     for (let g = 1; g < groups; g++) mask.copyWithin(g * n * width, 0, n * width);
     return new NDArray(mask, [groups * n, width], "f32");
+  }
+
+  /** The step's graph, for inspection and export. */
+  get lowered(): LoweredGraph {
+    return this.#executable.lowered;
   }
 
   /** Time of every node since loading, for models loaded with `profile`; the model is used up. */
