@@ -7,6 +7,7 @@ import { addBench } from "./bench.ts";
 import { addChat } from "./chat.ts";
 import { addEmbed } from "./embed.ts";
 import { exitCodeOf, exitCodes, Interrupted, reportOf } from "./exit.ts";
+import { addExplain } from "./explain.ts";
 import { addGenerate } from "./generate.ts";
 import { addModels } from "./models.ts";
 import { addPull } from "./pull.ts";
@@ -38,7 +39,7 @@ export function createProgram(): Command {
       outputError: (text, write) => write(text.replace(/^error: /, "bletchley: ").replace(/\n\((.*)\)\n$/, " ($1)\n")),
     })
     .addHelpText("after", help);
-  for (const add of [addChat, addGenerate, addServe, addEmbed, addPull, addModels, addBench]) add(program);
+  for (const add of [addChat, addGenerate, addServe, addEmbed, addPull, addModels, addBench, addExplain]) add(program);
   for (const command of everyCommand(program)) command.exitOverride().copyInheritedSettings(program);
   return program;
 }

@@ -1,8 +1,16 @@
 /** Compiling and running tensor functions; ONNX export. */
 export * from "./compile.ts";
 export * from "./engine.ts";
+export {
+  type Explanation,
+  explainGraph,
+  type GroupExplanation,
+  type NodeExplanation,
+  type ValueExplanation,
+} from "./explain.ts";
 export { exportOnnx, writeOnnx } from "./export.ts";
 export { type Exportable, inlineLimitBytes, type WriteOnnxOptions, type WrittenOnnx } from "./export-parts.ts";
+export { formatExplanation } from "./format-explanation.ts";
 export { type LoweredGraph, type LowerOptions, lowerGraph } from "./lower.ts";
 export {
   type ExternalData,

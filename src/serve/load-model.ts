@@ -34,7 +34,7 @@ function templateFor({ tokenizer, template }: TextFiles): string {
  * What converted weights belong to. A GGUF file says all of it; for others the configuration counts too, since it decides
  * what a tensor is for, and shards after the first, of which size and time have to do.
  */
-async function conversionKey({ kind, sha256, weights, files }: ResolvedModel): Promise<string> {
+export async function conversionKey({ kind, sha256, weights, files }: ResolvedModel): Promise<string> {
   if (kind === "gguf") return sha256;
   const hash = createHash("sha256").update(sha256);
   if (files.config) hash.update(await readFile(files.config));
