@@ -18,7 +18,14 @@ export {
   type StoredArray,
 } from "./forms/index.ts";
 export { KvCache } from "./kv-cache.ts";
-export { type LoadDecoderOptions, type LoadedDecoder, loadDecoder, openGguf } from "./load.ts";
+export {
+  type LoadDecoderOptions,
+  type LoadedDecoder,
+  loadDecoder,
+  openGguf,
+  type PreparedDecoder,
+  prepareDecoder,
+} from "./load.ts";
 export { LocalSequenceModel, prefill, type Sequence, type SequenceModel, type SequenceStep } from "./sequence.ts";
 export { blockLength, buildStepGraph, type SiteEdit, type StepGraphOptions } from "./step-graph.ts";
 export { type EmbeddingRows, StepModel, type StepRequest, type StepResult } from "./step-model.ts";

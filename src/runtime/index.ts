@@ -12,6 +12,7 @@ export { exportOnnx, writeOnnx } from "./export.ts";
 export { type Exportable, inlineLimitBytes, type WriteOnnxOptions, type WrittenOnnx } from "./export-parts.ts";
 export { formatExplanation } from "./format-explanation.ts";
 export { type LoweredGraph, type LowerOptions, lowerGraph } from "./lower.ts";
+export type { WorkerEngine } from "./node/worker-engine.ts";
 export {
   type ExternalData,
   encodeOnnxModel,
