@@ -107,6 +107,11 @@ export class NDArray {
     return Array.from({ length: this.size }, (_, i) => this.at(i));
   }
 
+  /** A copy with memory of its own. */
+  copy(): NDArray {
+    return new NDArray(this.data.slice(), this.shape, this.dtype);
+  }
+
   /** The same data under another shape of equal size. */
   reshape(shape: readonly number[]): NDArray {
     return new NDArray(this.data, shape, this.dtype);

@@ -1,0 +1,37 @@
+/**
+ * Learning rates over time. A schedule is a plain function of the step's number, so that it can be drawn, tested and resumed.
+ */
+import { fail } from "../util/errors.ts";
+
+/** Learning rate of a step that counts from 0. */
+export type Schedule = (step: number) => number;
+
+/** Options of {@link schedule}. */
+export interface ScheduleOptions {
+  /** How it falls after the warm-up; `constant` by default. */
+  readonly decay?: "constant" | "linear" | "cosine";
+  /** Rate at the end of the warm-up. */
+  readonly base: number;
+  /** Rate at the end; 0 by default. */
+  readonly minimum?: number;
+  /** Steps in which the rate rises from 0; 0 by default. */
+  readonly warmupSteps?: number;
+  /** Step at which the minimum is reached; needed by all but `constant`. */
+  readonly totalSteps?: number;
+}
+
+/** Warm-up and decay. @throws `argument` when the warm-up does not end before the decay does. */
+export function schedule(options: ScheduleOptions): Schedule {
+  const { decay = "constant", base, minimum = 0, warmupSteps = 0, totalSteps = Number.POSITIVE_INFINITY } = options;
+  if (decay !== "constant" && !Number.isFinite(totalSteps))
+    fail("argument", `schedule: ${decay} decay needs totalSteps`);
+  if (!(warmupSteps >= 0 && warmupSteps < totalSteps))
+    fail("argument", `schedule: a warm-up of ${warmupSteps} steps does not fit into ${totalSteps} steps`);
+  return (step) => {
+    if (step < warmupSteps) return (base * step) / warmupSteps;
+    if (decay === "constant") return base;
+    const x = Math.min(1, (step - warmupSteps) / (totalSteps - warmupSteps));
+    const left = decay === "linear" ? 1 - x : (1 + Math.cos(Math.PI * x)) / 2;
+    return minimum + (base - minimum) * left;
+  };
+}

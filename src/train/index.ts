@@ -1,0 +1,2 @@
+/** Training: steps that change parameters. */
+export * from "./train-step.ts";
