@@ -1,11 +1,11 @@
 /**
- * From a function of tensors to something that runs: trace, lower, encode, load. Also checks what is fed, because
- * ONNX Runtime's own messages name neither both shapes nor the remedy.
+ * From a function of tensors to something that runs: trace, lower, encode, load.
  */
 // by the folder's index, which gives tensors their methods: whoever compiles a function wants to write x.mul(y)
-import { evaluateDim, input, type Parameter, shapeText, type Tensor, type TensorType } from "../tensor/index.ts";
+import { input, type Parameter, shapeText, type Tensor, type TensorType } from "../tensor/index.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
+import { FeedChecker } from "./check-feeds.ts";
 import type { Engine, EngineSession, NodeTiming, RunMemory, SessionOptions } from "./engine.ts";
 import { type LoweredGraph, type LowerOptions, lowerGraph } from "./lower.ts";
 import { encodeOnnxModel, type OnnxGraph } from "./onnx/model.ts";
@@ -44,6 +44,8 @@ export class Executable<OutputName extends string = string> {
   readonly #session: EngineSession;
   readonly #lowered: LoweredGraph;
   readonly #checkNaN: boolean;
+  readonly #feedChecker: FeedChecker;
+  readonly #outputs: readonly string[];
   #disposed = false;
 
   /** @internal Use {@link compile}. */
@@ -51,6 +53,8 @@ export class Executable<OutputName extends string = string> {
     this.#session = session;
     this.#lowered = lowered;
     this.#checkNaN = checkNaN;
+    this.#feedChecker = new FeedChecker(lowered.graph);
+    this.#outputs = lowered.graph.outputs.map((y) => y.name);
   }
 
   /** The graph as ONNX Runtime got it. */
@@ -81,63 +85,27 @@ export class Executable<OutputName extends string = string> {
   ): Promise<Record<OutputName, NDArray>> {
     const { graph, parameterInputs } = this.#lowered;
     if (this.#disposed) fail("disposed", `executable "${graph.name}" has been disposed; compile it again to use it`);
-    const all: Record<string, NDArray> = { ...feeds };
-    for (const [name, parameter] of parameterInputs)
-      if (!all[name]) {
-        if (!(parameter.value instanceof NDArray))
-          fail("name", `parameter "${name}" has no value; load a checkpoint or initialise it first`);
-        all[name] = parameter.value;
-      }
-    this.#checkFeeds(all);
-    const outputs = options.outputs ?? (graph.outputs.map((y) => y.name) as OutputName[]);
+    const all = parameterInputs.size ? this.#withParameters(feeds) : feeds;
+    this.#feedChecker.check(all);
+    if (this.#checkNaN) for (const name in all) checkNaN(`input "${name}" of "${graph.name}"`, all[name]!);
+    const outputs = options.outputs ?? (this.#outputs as readonly OutputName[]);
     for (const name of outputs)
-      if (!graph.outputs.some((y) => y.name === name))
-        fail("name", `"${graph.name}" has no output "${name}"; it has ${graph.outputs.map((y) => y.name).join(", ")}`);
+      if (!this.#outputs.includes(name))
+        fail("name", `"${graph.name}" has no output "${name}"; it has ${this.#outputs.join(", ")}`);
     const results = await this.#session.run(all, outputs, options);
     if (this.#checkNaN) for (const name of outputs) checkNaN(`output "${name}" of "${graph.name}"`, results[name]!);
     return results as Record<OutputName, NDArray>;
   }
 
-  #checkFeeds(feeds: Readonly<Record<string, NDArray>>): void {
-    const { graph } = this.#lowered;
-    const sizes: Record<string, number> = {};
-    for (const { name, dtype, shape } of graph.inputs) {
-      const array =
-        feeds[name] ??
-        fail("name", `input "${name}" of "${graph.name}" is missing; it needs ${dtype}${shapeText(shape)}`);
-      if (array.dtype !== dtype) fail("dtype", `input "${name}" is ${array.dtype}, "${graph.name}" needs ${dtype}`);
-      const wrong = () =>
-        fail("shape", `input "${name}" is ${shapeText(array.shape)}, "${graph.name}" needs ${shapeText(shape)}`);
-      if (array.shape.length !== shape.length) wrong();
-      shape.forEach((n, i) => {
-        const size = array.shape[i]!;
-        if (typeof n === "number") {
-          if (n !== size) wrong();
-        } else if (/^\w+$/.test(n)) {
-          sizes[n] ??= size;
-          if (sizes[n] !== size)
-            fail(
-              "shape",
-              `input "${name}" is ${shapeText(array.shape)}, but dimension "${n}" is ${sizes[n]} in another input`,
-            );
-        }
-      });
-      if (this.#checkNaN) checkNaN(`input "${name}" of "${graph.name}"`, array);
-    }
-    for (const { name, shape } of graph.inputs)
-      shape.forEach((n, i) => {
-        if (typeof n === "string" && !/^\w+$/.test(n) && evaluateDim(n, sizes) !== feeds[name]!.shape[i])
-          fail(
-            "shape",
-            `input "${name}" is ${shapeText(feeds[name]!.shape)}, but its size ${n} should be ${evaluateDim(n, sizes)}`,
-          );
-      });
-    for (const name in feeds)
-      if (!graph.inputs.some((x) => x.name === name))
-        fail(
-          "name",
-          `"${graph.name}" has no input "${name}"; it has ${graph.inputs.map((x) => x.name).join(", ") || "none"}`,
-        );
+  #withParameters(feeds: Readonly<Record<string, NDArray>>): Record<string, NDArray> {
+    const all: Record<string, NDArray> = { ...feeds };
+    for (const [name, parameter] of this.parameterInputs)
+      if (!all[name]) {
+        if (!(parameter.value instanceof NDArray))
+          fail("name", `parameter "${name}" has no value; load a checkpoint or initialise it first`);
+        all[name] = parameter.value;
+      }
+    return all;
   }
 
   /** Time of every node since loading; the executable must have been compiled with `profile: true` and is used up. */
