@@ -3,14 +3,16 @@
  * onnxruntime-node run theirs.
  */
 import * as ort from "onnxruntime-node";
-import { type Executable, type LoweredGraph, loadGraph } from "../../src/runtime/index.ts";
+import { type LoweredGraph, loadGraph } from "../../src/runtime/index.ts";
 import type { NDArray } from "../../src/util/ndarray.ts";
 import { median } from "../harness.ts";
 import { feedsFor } from "./layers.ts";
 
-const threads = 2;
+/** One: the threads of a session go on spinning for a while after its run, at the expense of the other's. */
+const threads = 1;
 /** Runs of a turn, of which the fastest counts: what another process takes from the machine is not measured. */
 const turnRuns = 4;
+const leastRounds = 20;
 
 /** What the compiled graph's engine sets as well. */
 const sessionOptions: ort.InferenceSession.SessionOptions = {
@@ -39,50 +41,75 @@ function checkSame(name: string, a: Float32Array, b: Float32Array): void {
     throw new Error(`the two graphs of ${name} do not compute the same: they differ by ${worst}`);
 }
 
-/** Loads both graphs, once for all row counts. */
+interface Runner {
+  readonly compiled: boolean;
+  run(feeds: Readonly<Record<string, NDArray>>): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+async function openCompiled(lowered: LoweredGraph): Promise<Runner> {
+  const executable = await loadGraph(lowered, { threads });
+  return {
+    compiled: true,
+    run: async (feeds) => (await executable.run(feeds)).y!.data as Float32Array,
+    close: () => executable.dispose(),
+  };
+}
+
+async function openByHand(model: Uint8Array): Promise<Runner> {
+  const session = await ort.InferenceSession.create(model, sessionOptions);
+  return {
+    compiled: false,
+    async run(feeds) {
+      const tensors: Record<string, ort.Tensor> = {};
+      for (const name in feeds) tensors[name] = tensorOf(feeds[name]!);
+      return (await session.run(tensors)).y!.data as Float32Array;
+    },
+    close: () => session.release(),
+  };
+}
+
+/** The fastest of a few runs, in milliseconds. */
+async function turn({ run }: Runner, feeds: Readonly<Record<string, NDArray>>): Promise<number> {
+  let fastest = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < turnRuns; i++) {
+    const started = performance.now();
+    await run(feeds);
+    fastest = Math.min(fastest, performance.now() - started);
+  }
+  return fastest;
+}
+
+/**
+ * Loads both graphs for all row counts, each of them twice: two copies of one model differ by up to 7 % for the whole life of
+ * a process, by where their weights came to lie.
+ */
 export async function openPair(lowered: LoweredGraph, byHand: Uint8Array) {
-  const executable: Executable = await loadGraph(lowered, { threads });
-  const session = await ort.InferenceSession.create(byHand, sessionOptions);
+  const runners: Runner[] = [];
+  for (const compiled of [true, false, false, true])
+    runners.push(await (compiled ? openCompiled(lowered) : openByHand(byHand)));
   const names = lowered.graph.inputs.map((input) => input.name);
   return {
     /** Runs both in turns for some milliseconds. @throws when they do not compute the same. */
     async compare(rows: number, milliseconds: number): Promise<Comparison> {
       const feeds = feedsFor(names, rows);
-      const ours = async () => {
-        const started = performance.now();
-        const { y } = await executable.run(feeds);
-        return { y: y!.data as Float32Array, ms: performance.now() - started };
-      };
-      const theirs = async () => {
-        const started = performance.now();
-        const tensors = Object.fromEntries(names.map((name) => [name, tensorOf(feeds[name]!)]));
-        const { y } = await session.run(tensors);
-        return { y: y!.data as Float32Array, ms: performance.now() - started };
-      };
-      for (let i = 0; i < 5; i++) checkSame(lowered.graph.name, (await ours()).y, (await theirs()).y);
-      const turn = async (run: typeof ours) => {
-        let fastest = Number.POSITIVE_INFINITY;
-        for (let i = 0; i < turnRuns; i++) fastest = Math.min(fastest, (await run()).ms);
-        return fastest;
-      };
-      const [a, b]: [number[], number[]] = [[], []];
+      const expected = await runners[1]!.run(feeds);
+      for (const runner of runners) checkSame(lowered.graph.name, await runner.run(feeds), expected);
+      const times = new Map(runners.map((runner): [Runner, number[]] => [runner, []]));
       const started = performance.now();
-      while (performance.now() - started < milliseconds || a.length < 10) {
-        // whoever runs second finds other caches than whoever runs first
-        if (a.length % 2) {
-          a.push(await turn(ours));
-          b.push(await turn(theirs));
-        } else {
-          b.push(await turn(theirs));
-          a.push(await turn(ours));
+      for (let round = 0; performance.now() - started < milliseconds || round < leastRounds; round++)
+        // everybody is the first one in turn: whoever follows finds other caches
+        for (let i = 0; i < runners.length; i++) {
+          const runner = runners[(i + round) % runners.length]!;
+          times.get(runner)!.push(await turn(runner, feeds));
         }
-      }
-      const [compiledMs, byHandMs] = [median(a), median(b)];
+      const of = (compiled: boolean) =>
+        median([...times].flatMap(([runner, list]) => (runner.compiled === compiled ? list : [])));
+      const [compiledMs, byHandMs] = [of(true), of(false)];
       return { compiledMs, byHandMs, speed: byHandMs / compiledMs };
     },
     async close(): Promise<void> {
-      await executable.dispose();
-      await session.release();
+      for (const runner of runners) await runner.close();
     },
   };
 }
