@@ -14,10 +14,12 @@ import { argmax, type GenerationInput, generate } from "bletchley/decode";
 import { type ChatMessage, readGguf, StreamDecoder } from "bletchley/formats";
 import { forms, KvCache, loadDecoder, type SequenceModel } from "bletchley/lm";
 import { Linear, Module } from "bletchley/nn";
+import { adamW } from "bletchley/optim";
 import { compile, type Engine } from "bletchley/runtime";
 import { createApp, type Model } from "bletchley/serve";
 import { cacheRoot, resolveModel } from "bletchley/sources";
 import { grad, input, type Tensor, valueAndGrad } from "bletchley/tensor";
+import { TrainStep, type TrainStepOptions } from "bletchley/train";
 import { NDArray, Random } from "bletchley/util";
 
 /** Talks, serves, and minds an abort. */
@@ -60,6 +62,7 @@ export async function differentiate(engine?: Engine): Promise<number> {
 
 /** Whatever else there is. */
 export const others = [
+  adamW,
   argmax,
   cacheRoot,
   createApp,
@@ -73,8 +76,9 @@ export const others = [
   readGguf,
   resolveModel,
   StreamDecoder,
+  TrainStep,
   valueAndGrad,
 ] as const;
 
 /** Types that are used nowhere else here. */
-export type Others = readonly [GenerationInput, SequenceModel];
+export type Others = readonly [GenerationInput, SequenceModel, TrainStepOptions<Record<string, never>>];

@@ -11,7 +11,13 @@ import { describe, expect, it } from "vitest";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
 
-const { browser } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { browser: Record<string, string> };
+const { browser, exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  browser: Record<string, string>;
+  exports: Record<string, unknown>;
+};
+const subpaths = Object.keys(exports).flatMap((subpath) => /^\.\/([a-z]+)$/.exec(subpath)?.[1] ?? []);
+/** Subpaths that find models and serve them; all others run in a browser. */
+const boundToNode = ["sources", "serve"];
 const sourceOf = (built: string) => join(root, built.replace("./dist/", "src/").replace(/\.js$/, ".ts"));
 const replacements = new Map(Object.entries(browser).map(([from, to]) => [sourceOf(from), sourceOf(to)]));
 
@@ -48,10 +54,10 @@ function runInBrowserWorld(code: string): Record<string, unknown> {
 }
 
 describe("bundled for a browser", () => {
-  it.each(["util", "formats", "tensor", "runtime", "nn", "lm", "decode"])("%s loads", async (folder) => {
+  it.each(subpaths.filter((folder) => !boundToNode.includes(folder)))("%s loads", async (folder) => {
     const code = await bundle(`export * from "./src/${folder}/index.ts";`);
     expect(code).not.toMatch(/require\("|from "node:/);
-    expect(Object.keys(runInBrowserWorld(code)).length).toBeGreaterThan(3);
+    expect(Object.keys(runInBrowserWorld(code)).length).toBeGreaterThan(0);
   });
 
   it("a function is traced, differentiated and exported as ONNX", async () => {

@@ -49,6 +49,7 @@ describe("package.json", () => {
     const folders = readdirSync(join(root, "src")).filter((name) => existsSync(join(root, "src", name, "index.ts")));
     const subpaths = Object.keys(manifest.exports).filter((subpath) => /^\.\/[a-z]+$/.test(subpath));
     expect(subpaths.map((subpath) => subpath.slice(2)).sort()).toEqual(folders.sort());
+    for (const folder of folders) expect(read("README.md")).toContain(`\`bletchley/${folder}\``);
     for (const [subpath, { types, default: code }] of Object.entries(manifest.exports))
       if (types) expect([subpath, sourceOf(types), sourceOf(code)]).toEqual([subpath, sourceOf(code), sourceOf(types)]);
   });
