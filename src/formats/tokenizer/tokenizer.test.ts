@@ -1,9 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { memorySource } from "../../util/index.ts";
-import { type GgufMetadata, type GgufValue, readGguf } from "../gguf/index.ts";
+import type { GgufMetadata, GgufValue } from "../gguf/index.ts";
 import { spellingOf } from "./bytes.ts";
 import { parseTokenizerJson, StreamDecoder, type Tokenizer, tokenizerFromGguf, tokenizerFromJson } from "./index.ts";
 
@@ -19,29 +17,6 @@ interface TokenizerCase {
   readonly idsPlain?: number[];
   readonly decoded: string;
 }
-
-describe.each([
-  ["smollm2.gguf", "smollm2-135m-instruct-q4_1"],
-  ["gemma3.gguf", "gemma3-270m-q4_k_m"],
-])("the tokenizer of %s", (file, name) => {
-  const path = join(process.env.BLETCHLEY_TEST_MODELS ?? "", file);
-  it.skipIf(!process.env.BLETCHLEY_TEST_MODELS || !existsSync(path))(
-    "equals the reference on all strings",
-    async () => {
-      const golden = readJson(`test/golden/lm/${name}.json`) as { tokenizer: TokenizerCase[] };
-      const { metadata } = await readGguf(memorySource(readFileSync(path)));
-      const tokenizer = tokenizerFromGguf(metadata);
-      expect(golden.tokenizer.length).toBe(59);
-      for (const { text, ids, idsPlain, decoded } of golden.tokenizer) {
-        expect(tokenizer.encode(text, { parseSpecial: true }), text).toEqual(ids);
-        if (idsPlain) expect(tokenizer.encode(text), text).toEqual(idsPlain);
-        expect(tokenizer.decode(ids)).toBe(decoded);
-        const stream = new StreamDecoder(tokenizer);
-        expect(ids.map((id) => stream.push(id)).join("") + stream.flush()).toBe(decoded);
-      }
-    },
-  );
-});
 
 describe("the tokenizer of all-MiniLM-L6-v2", () => {
   const json = readFileSync(new URL("test/fixtures/tokenizers/all-minilm-l6-v2.json", repository), "utf8");
