@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { BletchleyError, type ByteSource } from "../../util/index.ts";
+import { BletchleyError } from "../../util/index.ts";
 import { canDequantize, dequantize, dequantizeInto } from "./dequantize.ts";
 import { ggufTypes } from "./types.ts";
 
@@ -54,19 +53,3 @@ describe("dequantize", () => {
     expect(canDequantize("toString")).toBe(false);
   });
 });
-
-/** A file as a byte source. */
-async function _fileSource(path: string): Promise<ByteSource & { close(): Promise<void> }> {
-  const handle = await open(path);
-  const { size } = await handle.stat();
-  return {
-    name: path,
-    size,
-    async read(offset, length) {
-      const bytes = new Uint8Array(length);
-      await handle.read(bytes, 0, length, offset);
-      return bytes;
-    },
-    close: () => handle.close(),
-  };
-}
