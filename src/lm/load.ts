@@ -110,7 +110,8 @@ export async function loadDecoder(checkpoint: Checkpoint, options: LoadDecoderOp
 
 /** Opens a GGUF file as a checkpoint. @throws `unsupported` or `format` from its metadata. */
 export async function openGguf(source: ByteSource, path: string): Promise<GgufCheckpoint> {
-  const file = await readGguf(source);
+  // the tokenizer is read elsewhere, and the vocabulary would be held twice
+  const file = await readGguf(source, { wanted: (key) => !key.startsWith("tokenizer.") });
   const divisors = file.tensors.get("rope_freqs.weight");
   // a divisor for each pair of a head; heads have at most a few hundred dimensions
   if (divisors && sizeOf(divisors.shape) > 4096)

@@ -48,6 +48,13 @@ it("reads from a Node Buffer, whose slices are no copies", async () => {
   expect(await readTensorF32(file, "b")).toEqual(new Float32Array([1, 2, 3]));
 });
 
+it("passes over metadata that is not wanted, and finds the tensors behind it", async () => {
+  const bytes = await bytesOf(small);
+  const file = await readGguf(memorySource(bytes), { wanted: (key) => key === "general.architecture" });
+  expect([...file.metadata.keys()].filter((key) => key !== "general.alignment")).toEqual(["general.architecture"]);
+  expect(await readTensorF32(file, "b")).toEqual(new Float32Array([1, 2, 3]));
+});
+
 describe("quantize", () => {
   interface Case {
     readonly op: string;

@@ -107,7 +107,13 @@ function spend(cursor: Cursor, budget: Budget, bytes: number, key: string): void
   if (budget.bytes < 0) cursor.refuse(`${key}: the metadata is larger than ${maxMetadataBytes} bytes`);
 }
 
-async function readStrings(cursor: Cursor, key: string, count: number, budget: Budget): Promise<string[]> {
+async function readStrings(
+  cursor: Cursor,
+  key: string,
+  count: number,
+  budget: Budget,
+  keep: boolean,
+): Promise<string[]> {
   // short strings take several times more memory than the file does for them
   budget.strings -= count;
   if (budget.strings < 0) cursor.refuse(`${key}: the metadata has more than ${maxStrings} strings in lists`);
@@ -119,12 +125,19 @@ async function readStrings(cursor: Cursor, key: string, count: number, budget: B
       cursor.refuse(`string ${i} of ${key} claims ${length} bytes, at most ${maxStringBytes} are allowed`);
     spend(cursor, budget, length, key);
     if (!cursor.has(length)) await cursor.need(length, `string ${i} of ${key}`);
-    out.push(cursor.text(length));
+    if (keep) out.push(cursor.text(length));
+    else cursor.take(length);
   }
   return out;
 }
 
-async function readArray(cursor: Cursor, key: string, nesting: number, budget: Budget): Promise<GgufValue> {
+async function readArray(
+  cursor: Cursor,
+  key: string,
+  nesting: number,
+  budget: Budget,
+  keep: boolean,
+): Promise<GgufValue> {
   await cursor.need(12, `array ${key}`);
   const type = ggufValueTypes[cursor.u32()];
   const count = cursor.u64(`length of ${key}`);
@@ -136,13 +149,13 @@ async function readArray(cursor: Cursor, key: string, nesting: number, budget: B
       `the array ${key} claims ${count} elements of type ${type}, the file has ${cursor.remaining} bytes left`,
     );
   spend(cursor, budget, bytes, key);
-  if (type === "string") return readStrings(cursor, key, count, budget);
+  if (type === "string") return readStrings(cursor, key, count, budget, keep);
   if (type === "array") {
     budget.nested -= count;
     if (nesting >= maxNesting || budget.nested < 0)
       cursor.refuse(`${key} nests arrays deeper than ${maxNesting} or more than ${maxNestedArrays} of them`);
     const out: GgufValue[] = [];
-    for (let i = 0; i < count; i++) out.push(await readArray(cursor, key, nesting + 1, budget));
+    for (let i = 0; i < count; i++) out.push(await readArray(cursor, key, nesting + 1, budget, keep));
     return out;
   }
   await cursor.need(bytes, `array ${key}`);
@@ -151,15 +164,27 @@ async function readArray(cursor: Cursor, key: string, nesting: number, budget: B
   return new ggufNumberArrays[type](copy.buffer, 0, count);
 }
 
-/** Reads `count` key-value pairs. @throws `format`, naming the key, for whatever does not fit. */
-export async function readMetadata(cursor: Cursor, count: number): Promise<Map<string, GgufValue>> {
+/**
+ * Reads `count` key-value pairs.
+ * @param wanted whether the value of a key is kept; others are checked and passed over.
+ * @throws `format`, naming the key, for whatever does not fit.
+ */
+export async function readMetadata(
+  cursor: Cursor,
+  count: number,
+  wanted: (key: string) => boolean = () => true,
+): Promise<Map<string, GgufValue>> {
   if (count > maxEntries) cursor.refuse(`${count} metadata entries, at most ${maxEntries} are allowed`);
   const metadata = new Map<string, GgufValue>();
+  const keys = new Set<string>();
   const budget: Budget = { bytes: maxMetadataBytes, nested: maxNestedArrays, strings: maxStrings };
   for (let i = 0; i < count; i++) {
     const key = await cursor.string(`key of metadata entry ${i}`, maxKeyBytes);
     spend(cursor, budget, key.length, key);
-    if (metadata.has(key)) cursor.refuse(`the metadata key ${key} occurs twice`);
+    if (keys.has(key)) cursor.refuse(`the metadata key ${key} occurs twice`);
+    keys.add(key);
+    // the reader itself needs the alignment
+    const keep = key === "general.alignment" || wanted(key);
     await cursor.need(4, `type of ${key}`);
     const id = cursor.u32();
     const type = ggufValueTypes[id];
@@ -167,12 +192,15 @@ export async function readMetadata(cursor: Cursor, count: number): Promise<Map<s
     if (type === "string") {
       const value = await cursor.string(key, maxStringBytes);
       spend(cursor, budget, value.length, key);
-      metadata.set(key, value);
-    } else if (type === "array") metadata.set(key, await readArray(cursor, key, 1, budget));
-    else {
+      if (keep) metadata.set(key, value);
+    } else if (type === "array") {
+      const value = await readArray(cursor, key, 1, budget, keep);
+      if (keep) metadata.set(key, value);
+    } else {
       const bytes = ggufNumberArrays[type].BYTES_PER_ELEMENT;
       await cursor.need(bytes, key);
-      metadata.set(key, readNumber(cursor.view(bytes), type));
+      const value = readNumber(cursor.view(bytes), type);
+      if (keep) metadata.set(key, value);
     }
   }
   return metadata;

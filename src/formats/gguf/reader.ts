@@ -100,11 +100,19 @@ function placeTensors(cursor: Cursor, infos: GgufTensorInfo[], dataOffset: numbe
   return tensors;
 }
 
+/** Options of {@link readGguf}. */
+export interface GgufReadOptions {
+  /**
+   * Whether the value of a metadata key is kept; all are by default. Vocabularies are most of what a header takes in memory.
+   */
+  readonly wanted?: (key: string) => boolean;
+}
+
 /**
  * Opens a GGUF file: reads its metadata and the list of its tensors, not their values.
  * @throws `format` when the file is not GGUF or inconsistent; `unsupported` for versions other than 2 and 3.
  */
-export async function readGguf(source: ByteSource): Promise<GgufFile> {
+export async function readGguf(source: ByteSource, options: GgufReadOptions = {}): Promise<GgufFile> {
   const cursor = new Cursor(source);
   await cursor.need(24, "header");
   const found = cursor.u32();
@@ -120,7 +128,7 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
   if (tensorCount > maxTensors || tensorCount * 24 > source.size)
     cursor.refuse(`${tensorCount} tensors in a file of ${source.size} bytes`);
   if (entryCount * 13 > source.size) cursor.refuse(`${entryCount} metadata entries in a file of ${source.size} bytes`);
-  const metadata = await readMetadata(cursor, entryCount);
+  const metadata = await readMetadata(cursor, entryCount, options.wanted);
   const infos = await readTensorInfos(cursor, tensorCount);
   const alignment = alignmentOf(cursor, metadata);
   const dataOffset = Math.ceil(cursor.position / alignment) * alignment;
