@@ -12,7 +12,9 @@ import { feedsFor } from "./layers.ts";
 const threads = 1;
 /** Runs of a turn, of which the fastest counts: what another process takes from the machine is not measured. */
 const turnRuns = 4;
-const leastRounds = 20;
+const leastRounds = 6;
+/** How often both graphs are loaded; even, so that each is loaded first as often as the other. */
+const loads = 10;
 
 /** What the compiled graph's engine sets as well. */
 const sessionOptions: ort.InferenceSession.SessionOptions = {
@@ -28,7 +30,7 @@ const sessionOptions: ort.InferenceSession.SessionOptions = {
 export interface Comparison {
   readonly compiledMs: number;
   readonly byHandMs: number;
-  /** Time by hand / time compiled: above 1, the compiled graph is faster. */
+  /** Median over neighbouring turns of time by hand / time compiled: above 1, the compiled graph is faster. */
   readonly speed: number;
 }
 
@@ -39,6 +41,14 @@ function checkSame(name: string, a: Float32Array, b: Float32Array): void {
   const worst = a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
   if (a.length !== b.length || !(worst <= 1e-3))
     throw new Error(`the two graphs of ${name} do not compute the same: they differ by ${worst}`);
+}
+
+interface Case {
+  readonly rows: number;
+  readonly feeds: Readonly<Record<string, NDArray>>;
+  /** Milliseconds of turns. */
+  readonly compiled: number[];
+  readonly byHand: number[];
 }
 
 interface Runner {
@@ -80,36 +90,49 @@ async function turn({ run }: Runner, feeds: Readonly<Record<string, NDArray>>): 
   return fastest;
 }
 
+/** Runs two graphs in turns for some milliseconds and adds the times of their turns. */
+async function takeTurns(
+  runners: readonly Runner[],
+  feeds: Readonly<Record<string, NDArray>>,
+  milliseconds: number,
+  add: (compiled: boolean, ms: number) => void,
+): Promise<void> {
+  const started = performance.now();
+  for (let round = 0; performance.now() - started < milliseconds || round < leastRounds; round++)
+    // whoever comes second finds other caches
+    for (const runner of round % 2 ? [...runners].reverse() : runners) add(runner.compiled, await turn(runner, feeds));
+}
+
 /**
- * Loads both graphs for all row counts, each of them twice: two copies of one model differ by up to 7 % for the whole life of
- * a process, by where their weights came to lie.
+ * Runs both graphs in turns. They are loaded anew again and again, each as often first as second: two sessions of one and the
+ * same model differ by up to 7 % as long as they live, by where their weights came to lie.
+ * @param milliseconds time to run for, for each number of rows.
+ * @throws when the graphs do not compute the same.
  */
-export async function openPair(lowered: LoweredGraph, byHand: Uint8Array) {
-  const runners: Runner[] = [];
-  for (const compiled of [true, false, false, true])
-    runners.push(await (compiled ? openCompiled(lowered) : openByHand(byHand)));
+export async function compareInTurns(
+  lowered: LoweredGraph,
+  byHand: Uint8Array,
+  rowCounts: readonly number[],
+  milliseconds: number,
+): Promise<ReadonlyMap<number, Comparison>> {
   const names = lowered.graph.inputs.map((input) => input.name);
-  return {
-    /** Runs both in turns for some milliseconds. @throws when they do not compute the same. */
-    async compare(rows: number, milliseconds: number): Promise<Comparison> {
-      const feeds = feedsFor(names, rows);
-      const expected = await runners[1]!.run(feeds);
-      for (const runner of runners) checkSame(lowered.graph.name, await runner.run(feeds), expected);
-      const times = new Map(runners.map((runner): [Runner, number[]] => [runner, []]));
-      const started = performance.now();
-      for (let round = 0; performance.now() - started < milliseconds || round < leastRounds; round++)
-        // everybody is the first one in turn: whoever follows finds other caches
-        for (let i = 0; i < runners.length; i++) {
-          const runner = runners[(i + round) % runners.length]!;
-          times.get(runner)!.push(await turn(runner, feeds));
-        }
-      const of = (compiled: boolean) =>
-        median([...times].flatMap(([runner, list]) => (runner.compiled === compiled ? list : [])));
-      const [compiledMs, byHandMs] = [of(true), of(false)];
-      return { compiledMs, byHandMs, speed: byHandMs / compiledMs };
-    },
-    async close(): Promise<void> {
-      for (const runner of runners) await runner.close();
-    },
-  };
+  const cases = rowCounts.map((rows) => ({ rows, feeds: feedsFor(names, rows), compiled: [], byHand: [] }) as Case);
+  for (let load = 0; load < loads; load++) {
+    const open = [() => openCompiled(lowered), () => openByHand(byHand)];
+    const runners: Runner[] = [];
+    for (const opening of load % 2 ? open.reverse() : open) runners.push(await opening());
+    for (const { feeds, compiled, byHand } of cases) {
+      const [a, b] = [await runners[0]!.run(feeds), await runners[1]!.run(feeds)];
+      checkSame(lowered.graph.name, a, b);
+      await takeTurns(runners, feeds, milliseconds / loads, (ours, ms) => (ours ? compiled : byHand).push(ms));
+    }
+    for (const runner of runners) await runner.close();
+  }
+  return new Map(
+    cases.map(({ rows, compiled, byHand }) => {
+      // turn by turn, since the machine's load comes and goes
+      const speed = median(byHand.map((ms, i) => ms / compiled[i]!));
+      return [rows, { compiledMs: median(compiled), byHandMs: median(byHand), speed }];
+    }),
+  );
 }
