@@ -8,7 +8,7 @@ import { type Answered, Conversation, chatCommands, describeAnswer, readLine } f
 import { exitCodes, Interrupted, interruptible, reportOf } from "./exit.ts";
 import { inputLines } from "./input.ts";
 import { describeModel, openModel } from "./open-model.ts";
-import { samplingOf } from "./options.ts";
+import { answerOptionsOf } from "./options.ts";
 import { LinePrompt } from "./prompt.ts";
 import { faint } from "./terminal.ts";
 
@@ -114,7 +114,7 @@ async function answerLines(conversation: Conversation, signal: AbortSignal): Pro
 
 /** Runs the command. @throws {@link Interrupted} after Ctrl-C, and what loading and answering throw. */
 export async function chat(ref: string, flags: ChatFlags): Promise<void> {
-  const conversationWith = (model: Model) => new Conversation(model, samplingOf(flags), flags.system);
+  const conversationWith = (model: Model) => new Conversation(model, answerOptionsOf(flags), flags.system);
   if (!process.stdin.isTTY) {
     await interruptible(async (signal) => {
       await using model = await openModel(ref, flags, signal);

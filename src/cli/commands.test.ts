@@ -3,7 +3,7 @@ import { scriptedModel } from "../serve/testing/scripted-model.ts";
 import type { CachedModel, ModelEntry, StoredModel } from "../sources/index.ts";
 import { measureSpeed } from "./bench.ts";
 import { listModels } from "./models.ts";
-import { samplingOf } from "./options.ts";
+import { answerOptionsOf, samplingOf } from "./options.ts";
 import { licenceLine } from "./pull.ts";
 import { servedName } from "./serve.ts";
 
@@ -13,6 +13,9 @@ describe("samplingOf", () => {
     expect(samplingOf({ topK: 5, seed: 1 })).toMatchObject({ temperature: 0.6, topP: 0.9, topK: 5, seed: 1 });
     expect(samplingOf({ temperature: 0 })).toMatchObject({ temperature: 0, topP: undefined });
     expect(samplingOf({ topP: 0.5 })).toMatchObject({ temperature: 1, topP: 0.5 });
+    expect(samplingOf({}).maxTokens).toBeUndefined();
+    expect(answerOptionsOf({}).maxTokens).toBe(1024);
+    expect(answerOptionsOf({ maxTokens: 7 }).maxTokens).toBe(7);
   });
 });
 

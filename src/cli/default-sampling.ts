@@ -5,3 +5,6 @@
 
 /** Temperature and nucleus of `generate`, `chat` and `serve`. */
 export const defaultSampling = { temperature: 0.6, topP: 0.9 } as const;
+
+/** Most tokens of an answer at the command line unless told otherwise: small models tend to go round in circles for ever. */
+export const defaultAnswerTokens = 1024;

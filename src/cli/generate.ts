@@ -10,9 +10,9 @@ import { defaultModel, openModel } from "./open-model.ts";
 import {
   addModelOptions,
   addSamplingOptions,
+  answerOptionsOf,
   type ModelFlags,
   type SamplingFlags,
-  samplingOf,
   wholeFrom,
 } from "./options.ts";
 
@@ -42,7 +42,7 @@ async function generate(words: readonly string[], flags: GenerateFlags, signal: 
   if (flags.logprobs !== undefined && !flags.json) fail("argument", "--logprobs are only printed with --json");
   const prompt = words.length ? words.join(" ") : (await readInput("the prompt", signal)).replace(/\r?\n$/, "");
   await using model = await openModel(flags.model, flags, signal);
-  const options: GenerateOptions = { ...samplingOf(flags), logprobs: flags.logprobs, signal };
+  const options: GenerateOptions = { ...answerOptionsOf(flags), logprobs: flags.logprobs, signal };
   const { system } = flags;
   const messages = [
     ...(system === undefined ? [] : [{ role: "system", content: system }]),

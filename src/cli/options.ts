@@ -3,7 +3,7 @@
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { GenerateOptions } from "../decode/options.ts";
-import { defaultSampling } from "./default-sampling.ts";
+import { defaultAnswerTokens, defaultSampling } from "./default-sampling.ts";
 
 /** Reads a number within bounds. */
 export function numberFrom(low: number, high: number): (text: string) => number {
@@ -75,7 +75,11 @@ export function addSamplingOptions(command: Command): Command {
   const { temperature, topP } = defaultSampling;
   const usual = `${temperature}, with --top-p ${topP}, unless one of the two is given`;
   return command
-    .option("-n, --max-tokens <n>", "most tokens of an answer", wholeFrom(1, 2 ** 31))
+    .option(
+      "-n, --max-tokens <n>",
+      `most tokens of an answer (${defaultAnswerTokens} in chat and generate)`,
+      wholeFrom(1, 2 ** 31),
+    )
     .option(
       "-t, --temperature <x>",
       `0 takes the likeliest token, 1 samples as the model says (${usual})`,
@@ -101,6 +105,11 @@ export function addSamplingOptions(command: Command): Command {
         biasFrom,
       ),
     );
+}
+
+/** The same with an end to every answer, for commands that print them. */
+export function answerOptionsOf(flags: SamplingFlags): GenerateOptions {
+  return { ...samplingOf(flags), maxTokens: flags.maxTokens ?? defaultAnswerTokens };
 }
 
 /** Generation options of the flags; the usual way of sampling where none was chosen. */
