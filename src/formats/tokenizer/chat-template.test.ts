@@ -50,6 +50,17 @@ describe("renderChatTemplate", () => {
     expect(renderChatTemplate("{% if tools is none %}no{% endif %}", input)).toBe("no");
   });
 
+  it("strips the characters that are asked for, as Python does", () => {
+    const answer = "<think>\nhm\n</think>\n\n  indented\n";
+    const messages = [{ role: "assistant", content: answer }];
+    const rendered = (expression: string) => renderChatTemplate(`{{ ${expression} }}`, { messages });
+    expect(rendered("messages[0].content.split('</think>')[-1].lstrip('\\n')")).toBe("  indented\n");
+    expect(rendered("messages[0].content.rstrip('\\n').lstrip('<')")).toBe(answer.slice(1, -1));
+    expect(rendered("'x\ud83d\ude00ax'.strip('x\ud83d\ude00')")).toBe("a");
+    expect(rendered("' \\nx '.strip()")).toBe("x");
+    expect(rendered("'xx'.strip('x')")).toBe("");
+  });
+
   it("reports what a template says and does wrong", () => {
     expect(codeAndMessage("{{ raise_exception('roles must alternate') }}")).toMatch(
       /^template: .*roles must alternate/,

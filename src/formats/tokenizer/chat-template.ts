@@ -56,6 +56,12 @@ interface SyntaxNode {
   readonly type: string;
   readonly iterable?: SyntaxNode;
   readonly lhs?: SyntaxNode;
+  readonly callee?: SyntaxNode;
+  readonly args?: readonly SyntaxNode[];
+  readonly object?: SyntaxNode;
+  readonly property?: SyntaxNode;
+  readonly computed?: boolean;
+  readonly value?: unknown;
 }
 interface Value {
   readonly type: string;
@@ -75,6 +81,32 @@ const jinja = library as unknown as {
   ) => { run(program: SyntaxNode): Value; evaluate(node: SyntaxNode | undefined, scope: Scope): Value };
 };
 
+/** Which ends of a text Python's methods strip. */
+const strippedEnds: Readonly<Record<string, readonly [left: boolean, right: boolean]>> = {
+  strip: [true, true],
+  lstrip: [true, false],
+  rstrip: [false, true],
+};
+
+/** A text without the given characters at its ends. */
+function stripCharacters(text: string, characters: string, [left, right]: readonly [boolean, boolean]): string {
+  const unwanted = new Set(characters);
+  let start = 0;
+  let end = text.length;
+  while (left && start < end) {
+    const first = String.fromCodePoint(text.codePointAt(start)!);
+    if (!unwanted.has(first)) break;
+    start += first.length;
+  }
+  while (right && end > start) {
+    const pair = end - start > 1 ? text.slice(end - 2, end) : "";
+    const last = pair && pair.codePointAt(0)! > 0xffff ? pair : text[end - 1]!;
+    if (!unwanted.has(last)) break;
+    end -= last.length;
+  }
+  return text.slice(start, end);
+}
+
 /** Evaluates a template, and counts what that takes. */
 class BoundedInterpreter extends jinja.Interpreter {
   readonly #limits: ChatTemplateLimits;
@@ -91,7 +123,7 @@ class BoundedInterpreter extends jinja.Interpreter {
 
   override evaluate(node: SyntaxNode | undefined, scope: Scope): Value {
     if (node?.type === "For" && node.iterable) this.#iterables.add(node.iterable.lhs ?? node.iterable);
-    const result = super.evaluate(node, scope);
+    const result = this.#strip(node, scope) ?? super.evaluate(node, scope);
     const { maxOutput, maxList, maxSteps } = this.#limits;
     let cost = 1;
     const value = result?.value;
@@ -108,6 +140,23 @@ class BoundedInterpreter extends jinja.Interpreter {
     if (this.#steps < 0)
       fail("template", `the chat template takes more than ${maxSteps} steps; it may loop without end`);
     return result;
+  }
+
+  /** `text.strip("\n")` and its like: the library strips all white space, whatever characters are asked for. */
+  #strip(node: SyntaxNode | undefined, scope: Scope): Value | undefined {
+    const { callee, args } = node ?? {};
+    if (node?.type !== "CallExpression" || callee?.type !== "MemberExpression" || callee.computed) return undefined;
+    const ends = Object.hasOwn(strippedEnds, String(callee.property?.value)) && args?.length === 1;
+    if (!ends) return undefined;
+    const text = this.evaluate(callee.object, scope);
+    const characters = this.evaluate(args[0], scope);
+    if (text.type !== "StringValue" || characters.type !== "StringValue") return undefined;
+    const stripped = stripCharacters(
+      String(text.value),
+      String(characters.value),
+      strippedEnds[String(callee.property?.value)]!,
+    );
+    return new (text.constructor as new (value: string) => Value)(stripped);
   }
 }
 
