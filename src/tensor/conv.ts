@@ -24,7 +24,10 @@ export interface ConvOptions {
 
 /** Options of transposed convolutions. */
 export interface ConvTransposeOptions extends ConvOptions {
-  /** Added to one end of the output's size, which several input sizes share when the stride is above 1; 0 by default. */
+  /**
+   * Added to one end of the output's size, which several input sizes share when the stride is above 1; below the stride, 0 by
+   * default.
+   */
   readonly outputPadding?: number | readonly number[];
 }
 
@@ -259,5 +262,7 @@ export function conv(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOpti
 export function convTranspose(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvTransposeOptions = {}): Tensor {
   const outputPadding = perAxis("convTranspose", "outputPadding", options.outputPadding ?? 0, x.rank - 2, 0);
   const attributes = { ...attributesOf("convTranspose", x, options), outputPadding };
+  if (outputPadding.some((n, i) => n >= attributes.stride[i]!))
+    fail("shape", `convTranspose: outputPadding [${outputPadding}] must be below the stride [${attributes.stride}]`);
   return convTransposeOp(bias ? [x, weight, bias] : [x, weight], attributes)[0]!;
 }

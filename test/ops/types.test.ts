@@ -172,3 +172,16 @@ describe("numbers that are not finite", () => {
     expect((await evaluate((x) => t.logSumExp(x), array([-infinity, -infinity]))).at(0)).toBe(-infinity);
   });
 });
+
+describe("transposed convolutions", () => {
+  it("refuse an output padding that a stride cannot leave over", () => {
+    const x = t.input("x", "f32", [1, 2, 4]);
+    const weight = t.input("weight", "f32", [2, 3, 3]);
+    for (const options of [
+      { dilation: 2, outputPadding: 1 },
+      { stride: 2, outputPadding: 2 },
+    ])
+      expect(() => t.convTranspose(x, weight, undefined, options)).toThrow(/outputPadding .* must be below the stride/);
+    expect(t.convTranspose(x, weight, undefined, { stride: 2, outputPadding: 1 }).shape).toEqual([1, 3, 10]);
+  });
+});
