@@ -74,7 +74,13 @@ export class TrainStep<Inputs extends Readonly<Record<string, TensorType>>> {
   ): Promise<TrainStep<Inputs>> {
     const { module, optimizer, clipNorm, trains = () => true } = options;
     nameParameters(module);
-    const trained = new Map([...module.parameters()].filter(([path, parameter]) => trains(path, parameter)));
+    const trained = new Map<string, Parameter>();
+    // a parameter that several modules share is trained once, under its first path
+    const seen = new Set<Parameter>();
+    for (const [path, parameter] of module.parameters()) {
+      if (!seen.has(parameter) && trains(path, parameter)) trained.set(path, parameter);
+      seen.add(parameter);
+    }
     if (!trained.size) fail("argument", "there is no parameter to train; the module has none, or all are left out");
     for (const [path, { value, dtype }] of module.parameters()) {
       if (!(value instanceof NDArray))

@@ -246,6 +246,28 @@ describe("a character transformer", () => {
     expect(Math.sqrt(moved)).toBeLessThanOrEqual(1 + 1e-5);
   });
 
+  it("trains a shared parameter once", async () => {
+    class Tied extends Module {
+      readonly first = new Parameter("first", "f32", [3]);
+      readonly second = this.first;
+    }
+    const module = new Tied();
+    module.first.value = NDArray.from([1, 2, 3]);
+    await using step = await TrainStep.compile({
+      module,
+      inputs: {},
+      loss: () => module.first.tensor.mul(module.second.tensor).sum(),
+      optimizer: adamW(),
+    });
+    const { gradientNorm } = await step.run({}, 0.1);
+    expect(gradientNorm).toBeCloseTo(2 * Math.sqrt(14), 5);
+    expect(Object.keys(step.state)).toEqual(["first:mean", "first:square"]);
+    const once = (module.first.value as NDArray).toNumbers();
+    expect(once[0]).toBeCloseTo(0.899, 5);
+    await step.run({}, 0.1);
+    expect((module.first.value as NDArray).toNumbers()).not.toEqual(once);
+  });
+
   it("says what is wrong before anything runs", async () => {
     const module = new CharTransformer(size);
     await expect(compiled(module)).rejects.toThrow(/parameter "tokenEmbedding" has no value/);
