@@ -24,9 +24,12 @@ interface Lane {
   long: NDArray;
 }
 
-/** First position that a local layer still needs once the boundary is `boundary`. */
+/**
+ * First position that a local layer still needs once the boundary is `boundary`; at least one before it, so that the long
+ * part is never empty behind a boundary.
+ */
 function localStart(boundary: number, window: number): number {
-  return Math.floor(Math.max(0, boundary - window + 1) / blockLength) * blockLength;
+  return Math.floor(Math.max(0, boundary - Math.max(window, 2) + 1) / blockLength) * blockLength;
 }
 
 /** Positions that a long part has memory for at least, so that most sequences are never moved to a larger array. */
@@ -150,16 +153,18 @@ export class KvCache {
   /**
    * Appends rows of a step's outputs, in the order given.
    * @param keys `[layers · pieces, kvHeads, n, piece]`. @param values `[layers, kvHeads, n, headDim + 1]`.
-   * @throws `argument` when the rows would cross the next boundary.
+   * @throws `argument` when the rows would cross the next boundary, or are not rows of the step.
    */
   commit(keys: NDArray, values: NDArray, rows: readonly number[]): void {
+    const n = keys.shape[2]!;
+    const wrong = rows.find((row) => !Number.isInteger(row) || row < 0 || row >= n);
+    if (wrong !== undefined) fail("argument", `commit: row ${wrong} is not one of the step's ${n} rows`);
     if (rows.length > this.room)
       fail(
         "argument",
         `commit: ${rows.length} rows do not fit before the next boundary, ${this.room} do; commit them in two steps`,
       );
     const { kvHeadCount } = this.#config;
-    const n = keys.shape[2]!;
     const at = this.#length - this.boundary;
     let key = 0;
     let value = 0;

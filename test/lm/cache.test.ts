@@ -2,13 +2,14 @@
  * A sequence's cache under random lives: whatever was stepped, kept, cut back and forked, a token's logits have the bits
  * that a fresh cache gives when the tokens come in canonical chunks.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { KvCache, loadDecoder, type StepModel } from "../../src/lm/index.ts";
+import { type DecoderConfig, KvCache, loadDecoder, type StepModel } from "../../src/lm/index.ts";
+import { NDArray } from "../../src/util/ndarray.ts";
 import { Random } from "../../src/util/random.ts";
-import { logitsOf, openFolder, tinyDecoders, tinyFolder } from "./tiny.ts";
+import { logitsOf, openFolder, tinyDecoders, tinyFolder, tinyJson } from "./tiny.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bletchley-cache-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -76,4 +77,48 @@ describe.each(tinyDecoders)("the cache of %s", (name) => {
       await loaded.dispose();
     }
   }, 60_000);
+});
+
+describe.each([1, 2, 63, 64, 65, 100, 128, 129])("a sliding window of %i", (window) => {
+  it("reaches exactly as far as it says", async () => {
+    const altered = join(folder, `window-${window}`);
+    cpSync(tinyFolder("gemma3"), altered, { recursive: true });
+    const config = tinyJson<object>("gemma3", "config.json");
+    const local = { num_hidden_layers: 1, layer_types: ["sliding_attention"], sliding_window: window };
+    writeFileSync(join(altered, "config.json"), JSON.stringify({ ...config, ...local }));
+    await using opened = await openFolder(altered);
+    const loaded = await loadDecoder(opened.checkpoint, {
+      form: "f32",
+      cacheFolder: folder,
+      sha256: `${window}`.padStart(64, "f"),
+      threads: 1,
+    });
+    try {
+      const random = new Random(window);
+      const tokens = Array.from({ length: 330 }, () => 3 + random.integer(150));
+      const before = await logitsOf(loaded.model, tokens, (free) => free);
+      for (const position of [0, 62, 63, 64, 100, 127, 128, 150]) {
+        const other = tokens.map((token, i) => (i === position ? token + 7 : token));
+        const after = await logitsOf(loaded.model, other, () => 1 + random.integer(64));
+        const changed = after.flatMap((row, i) => (sameBits(row, before[i]!) ? [] : [i]));
+        expect(changed[0]).toBe(position);
+        expect(changed.at(-1)).toBe(position + window - 1);
+        expect(changed.length).toBe(window);
+      }
+    } finally {
+      await loaded.dispose();
+    }
+  }, 60_000);
+});
+
+describe("KvCache", () => {
+  it("takes only rows that a step had", () => {
+    const config = { layerCount: 1, kvHeadCount: 1, headDim: 2, localLayers: [false] } as unknown as DecoderConfig;
+    const cache = new KvCache(config);
+    const [keys, values] = [NDArray.zeros([1, 1, 3, 2]), NDArray.zeros([1, 1, 3, 3])];
+    for (const row of [3, -1, 0.5]) expect(() => cache.commit(keys, values, [0, row])).toThrow(`row ${row} is not one`);
+    expect(cache.length).toBe(0);
+    cache.commit(keys, values, [0, 2]);
+    expect(cache.length).toBe(2);
+  });
 });
