@@ -183,6 +183,11 @@ describe("tracing", () => {
     expect(graph.nodes.map((node) => node.opType)).toEqual(["Add", "Identity"]);
   });
 
+  it("refuses an output named like an input", async () => {
+    const message = await refused("name", () => compile(({ x }) => ({ x: x.mul(2) }), { inputs: { x: f32(3) } }));
+    expect(message).toBe('the output "x" of "graph" has the name of an input; give it another one');
+  });
+
   it("refuses two inputs of one name", async () => {
     const weight = new Parameter("x", "f32", [2], NDArray.from([1, 2]));
     const message = await refused("name", () =>

@@ -205,6 +205,11 @@ export function lowerGraph(
   lowering.scope = "";
   const results: OnnxValue[] = [];
   for (const [name, tensor] of Object.entries(outputs)) {
+    if (lowering.inputs.some((x) => x.name === name))
+      fail(
+        "name",
+        `the output "${name}" of "${options.name ?? "graph"}" has the name of an input; give it another one`,
+      );
     lowering.nodeList.push({
       name: `output/${name}`,
       opType: "Identity",
