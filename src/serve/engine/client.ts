@@ -7,12 +7,14 @@ import { fromWire } from "../../runtime/node/wire-array.ts";
 import { fail } from "../../util/errors.ts";
 import type { ProgressListener } from "../../util/progress.ts";
 import { EngineWorker } from "./engine-worker.ts";
-import type { EngineLoad } from "./protocol.ts";
+import type { EngineLoad, EngineRequest, EngineValue } from "./protocol.ts";
 
 class RemoteSequence implements Sequence {
   readonly #engine: EngineWorker;
   readonly #id: number;
   #length: number;
+  /** Why a commit failed; the worker's sequence is then shorter than this one says. */
+  #broken: unknown;
 
   constructor(engine: EngineWorker, id: number, length: number) {
     this.#engine = engine;
@@ -28,8 +30,16 @@ class RemoteSequence implements Sequence {
     return blockLength - (this.#length % blockLength);
   }
 
+  /** Asks the worker; the answer comes after those to earlier commits. @throws what one of these failed with. */
+  async #ask(request: EngineRequest): Promise<EngineValue> {
+    const answer = this.#engine.ask(request);
+    await answer.catch(() => undefined);
+    if (this.#broken !== undefined) throw this.#broken;
+    return answer;
+  }
+
   async step(request: StepRequest): Promise<SequenceStep> {
-    const value = await this.#engine.ask({ kind: "step", sequence: this.#id, request });
+    const value = await this.#ask({ kind: "step", sequence: this.#id, request });
     if (value.kind !== "step") return fail("internal", `the engine answered a step with ${value.kind}`);
     return {
       logits: fromWire(value.logits),
@@ -41,19 +51,21 @@ class RemoteSequence implements Sequence {
     if (rows.length > this.room)
       fail("argument", `commit: ${rows.length} rows do not fit before the next boundary, ${this.room} do`);
     this.#length += rows.length;
-    // messages keep their order, so nobody has to wait for this one; a failure also fails the next step
-    this.#engine.ask({ kind: "commit", sequence: this.#id, rows }).catch(() => undefined);
+    // messages keep their order, so nobody has to wait for this one; a failure fails what comes next
+    this.#engine.ask({ kind: "commit", sequence: this.#id, rows }).catch((thrown: unknown) => {
+      this.#broken ??= thrown;
+    });
   }
 
   async truncate(length: number): Promise<boolean> {
-    const value = await this.#engine.ask({ kind: "truncate", sequence: this.#id, length });
+    const value = await this.#ask({ kind: "truncate", sequence: this.#id, length });
     const done = value.kind === "truncated" && value.done;
     if (done) this.#length = length;
     return done;
   }
 
   async fork(): Promise<Sequence> {
-    const value = await this.#engine.ask({ kind: "fork", sequence: this.#id });
+    const value = await this.#ask({ kind: "fork", sequence: this.#id });
     if (value.kind !== "sequence") return fail("internal", `the engine answered a fork with ${value.kind}`);
     return new RemoteSequence(this.#engine, value.sequence, this.#length);
   }
