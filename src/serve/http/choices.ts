@@ -26,7 +26,10 @@ export function textsOrTokens(value: unknown, param: string, most: number): read
 
 /** A seeded request with several answers wants several, and wants them again. */
 export function nthOptions(options: GenerateOptions, index: number, signal: AbortSignal): GenerateOptions {
-  return { ...options, signal, ...(options.seed !== undefined && index && { seed: options.seed + index }) };
+  const { seed } = options;
+  if (seed === undefined || !index) return { ...options, signal };
+  // the largest seed has none above it
+  return { ...options, signal, seed: Number.isSafeInteger(seed + index) ? seed + index : seed - index };
 }
 
 /** Log-probabilities of the tokens that a piece's text shows; what ended the turn has no text. */
