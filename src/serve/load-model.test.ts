@@ -158,6 +158,16 @@ describe("a folder that cannot be loaded", () => {
     );
   });
 
+  it("refuses a context longer than the positions that a model has learned", async () => {
+    const options = { offline: true, form: "f32", contextLength: 193 };
+    await expect(loadModel(await modelFolder("gpt2"), options)).rejects.toMatchObject({
+      code: "argument",
+      message: "contextLength is 193; this model has learned 192 positions and no more",
+    });
+    await using model = await loadModel(await modelFolder("llama"), { ...options, contextLength: 300 });
+    expect(model.contextLength).toBe(300);
+  });
+
   it("names an unknown architecture and the known ones", async () => {
     expect(await refused(await modelFolder("gpt2", { config: { model_type: "rwkv" } }))).toMatch(
       /^unsupported: .*config\.json: model_type "rwkv" is not supported; known are llama, qwen2/,

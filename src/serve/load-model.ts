@@ -51,6 +51,11 @@ function contextLengthFor(
 ): number {
   if (!Number.isInteger(contextLength) || contextLength < 2)
     fail("argument", `contextLength is ${contextLength}; it must be a whole number of at least 2`);
+  if (config.family === "gpt2" && contextLength > config.contextLength)
+    fail(
+      "argument",
+      `contextLength is ${contextLength}; this model has learned ${config.contextLength} positions and no more`,
+    );
   return contextLength;
 }
 
