@@ -50,6 +50,7 @@ export class TrainStep<Inputs extends Readonly<Record<string, TensorType>>> {
   /** Values that steps made: only those may be written over. */
   readonly #made = new Map<string, NDArray>();
   #steps = 0;
+  #running = false;
 
   private constructor(executable: Executable, optimizer: Optimizer, parameters: ReadonlyMap<string, Parameter>) {
     this.#executable = executable;
@@ -133,9 +134,12 @@ export class TrainStep<Inputs extends Readonly<Record<string, TensorType>>> {
   }
 
   /**
-   * Goes on from a checkpoint's state. @throws `name` or `shape` when it belongs to other parameters or another optimiser.
+   * Goes on from a checkpoint's state. @throws `name` or `shape` when it belongs to other parameters or another optimiser,
+   * `argument` for an impossible number of steps.
    */
   restore(steps: number, state: Readonly<Record<string, NDArray>>): void {
+    if (!Number.isSafeInteger(steps) || steps < 0)
+      fail("argument", `a training step cannot go on from step ${steps}; it must be a whole number of at least 0`);
     for (const [name, { shape }] of Object.entries(this.#slots)) {
       const array = state[name] ?? fail("name", `the optimiser state lacks "${name}"`);
       if (String(array.shape) !== String(shape))
@@ -149,10 +153,21 @@ export class TrainStep<Inputs extends Readonly<Record<string, TensorType>>> {
 
   /**
    * Makes one step; parameters' values are other arrays afterwards. Of what steps made, the values before the last step are written over.
-   * @throws `nan` when loss or gradients are not finite: parameters and state are then as before.
+   * @throws `argument` while another step runs, `nan` when loss or gradients are not finite: parameters and state are then as before.
    */
   async run(batch: { readonly [K in keyof Inputs]: NDArray }, learningRate: number): Promise<TrainStepResult> {
-    const feeds: Record<string, NDArray> = { ...(batch as Readonly<Record<string, NDArray>>), ...this.#slots };
+    // two steps at once would write into the same arrays
+    if (this.#running) fail("argument", "a training step was asked for while another runs; await the first one");
+    this.#running = true;
+    try {
+      return await this.#run(batch as Readonly<Record<string, NDArray>>, learningRate);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #run(batch: Readonly<Record<string, NDArray>>, learningRate: number): Promise<TrainStepResult> {
+    const feeds: Record<string, NDArray> = { ...batch, ...this.#slots };
     feeds[learningRateName] = NDArray.scalar(learningRate);
     for (const [name, value] of Object.entries(this.#optimizer.scalars(this.#steps + 1)))
       feeds[scalarName(name)] = NDArray.scalar(value);

@@ -196,6 +196,11 @@ describe("a character transformer", () => {
     expect(() => after.restore(3, { ...state, stranger: NDArray.zeros([1]) })).toThrow(
       /belongs to no trained parameter/,
     );
+    expect(() => after.restore(-1, state)).toThrow(/cannot go on from step -1/);
+    const first = after.run(batch(6), 0.01);
+    await expect(after.run(batch(6), 0.01)).rejects.toThrow(/while another runs/);
+    await first;
+    expect(after.steps).toBe(7);
     expect(() => after.restore(3, {})).toThrow(/lacks "tokenEmbedding:mean"/);
   });
 
