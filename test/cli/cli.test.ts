@@ -175,6 +175,8 @@ describe.skipIf(!hasModel)("the command line with SmolLM2", { timeout: 60_000 },
     await new Promise((resolve) => setTimeout(resolve, 1500));
     run.child.stdin!.write("\u0003");
     await run.until("stopped");
+    // the prompt comes back after the word; before it does, Ctrl-C means to leave
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     run.child.stdin!.write("\u0003");
     await run.until("Ctrl-C again leaves");
     run.child.stdin!.write("\u0003");
