@@ -1,10 +1,12 @@
 /**
- * The decode loop: step, choose, commit, tell. Everything that could differ (the model, where it runs, how a token is
- * chosen) comes in through interfaces.
+ * The decode loop: draft, step, verify, commit, tell; without drafters every draft is empty and the loop is plain decoding.
+ * Everything that could differ (the model, where it runs, how a token is chosen, who drafts) comes in through
+ * interfaces.
  */
 import { StreamDecoder, type Tokenizer } from "../formats/index.ts";
 import { prefill, type Sequence } from "../lm/index.ts";
 import { fail, throwIfAborted } from "../util/errors.ts";
+import { type DraftTree, emptyDraft } from "./draft-tree.ts";
 import {
   checkOptions,
   type FinishReason,
@@ -13,7 +15,12 @@ import {
   type TokenLogprob,
 } from "./options.ts";
 import { Sampler, tokenLogprob } from "./sampler.ts";
+import { type Speculation, SpeculationSession } from "./speculate/speculation.ts";
+import { DraftCounter } from "./speculate/statistics.ts";
 import { StopFilter } from "./stop.ts";
+import { TokenChooser } from "./token-chooser.ts";
+import type { Verdict } from "./verifier.ts";
+import { matchVerifier } from "./verifiers/match.ts";
 
 /** What a generation runs on. */
 export interface GenerationInput {
@@ -25,19 +32,53 @@ export interface GenerationInput {
   readonly contextLength: number;
   /** When the caller was asked, by `performance.now()`; the time to the first token counts from then. Default now. */
   readonly calledAt?: number;
+  /** How tokens are drafted; plain decoding when absent. */
+  readonly speculation?: Speculation;
+}
+
+/** A token that was decided, and how. */
+interface Decided {
+  readonly token: number;
+  readonly proposedBy?: string;
+  readonly logprob?: TokenLogprob;
+}
+
+/** A draft with the tokens before it that a constraint leaves no choice about. */
+interface StepPlan {
+  readonly forced: readonly number[];
+  /** Forced tokens as a chain, and the draft after them. */
+  readonly draft: DraftTree;
+}
+
+/** Forced tokens as the beginning of a draft. */
+function withForced(forced: readonly number[], draft: DraftTree): StepPlan {
+  if (!forced.length) return { forced, draft };
+  const { proposers = draft.tokens.map(() => "") } = draft;
+  return {
+    forced,
+    draft: {
+      tokens: [...forced, ...draft.tokens],
+      parents: [...forced.map((_, i) => i - 1), ...draft.parents.map((parent) => parent + forced.length)],
+      proposers: [...forced.map(() => "constraint"), ...proposers],
+      ...(draft.distributions && {
+        distributions: new Map([...draft.distributions].map(([node, q]) => [node + forced.length, q])),
+      }),
+    },
+  };
 }
 
 /**
- * Generates from a prompt, piece by piece. Tokens that were yielded are committed to the sequence except for the last.
+ * Generates from a prompt, piece by piece; every piece is one token. Tokens that were yielded are committed to the sequence except
+ * for the last; after a stop inside of a draft, some tokens more may be.
  * @throws `context-overflow` when the prompt leaves no room, `argument` for impossible options, `aborted`.
  */
 export async function* generate(
   input: GenerationInput,
   options: GenerateOptions = {},
 ): AsyncGenerator<GenerationChunk, void, void> {
-  const { sequence, tokenizer, prompt, contextLength, calledAt = performance.now() } = input;
+  const { sequence, tokenizer, prompt, contextLength, calledAt = performance.now(), speculation } = input;
   checkOptions(options, tokenizer.vocabSize);
-  const { signal, ignoreEos = false, logprobs } = options;
+  const { signal, ignoreEos = false, logprobs, constraint } = options;
   throwIfAborted(signal);
   if (!prompt.length) fail("argument", "the prompt is empty; give it at least one token");
   const room = contextLength - prompt.length;
@@ -47,54 +88,130 @@ export async function* generate(
       `the prompt has ${prompt.length} tokens and the context holds ${contextLength}; shorten it or choose contextOverflow "drop-oldest" for a chat`,
     );
   const limit = Math.min(options.maxTokens ?? room, room);
-  const sampler = new Sampler(options, prompt);
+  const ends = new Set(ignoreEos && !constraint ? [] : tokenizer.specials.eosIds);
+  const chooser = new TokenChooser(new Sampler(options, prompt), ends, constraint);
   const decoder = new StreamDecoder(tokenizer, { skipSpecial: true });
   const stops = new StopFilter(typeof options.stop === "string" ? [options.stop] : (options.stop ?? []));
-  const ends = new Set(ignoreEos ? [] : tokenizer.specials.eosIds);
   const cachedTokens = sequence.length;
-  const started = performance.now();
-  let logits = await prefill(sequence, prompt.slice(cachedTokens), () => throwIfAborted(signal));
-  const firstAt = performance.now();
-  let count = 0;
-  for (;;) {
-    throwIfAborted(signal);
-    const token = sampler.sample(logits);
-    sampler.accept(token);
-    count++;
-    const entry: TokenLogprob | undefined = logprobs === undefined ? undefined : tokenLogprob(logits, token, logprobs);
-    const ended = ends.has(token);
-    let text = ended ? "" : stops.push(decoder.push(token));
-    let finishReason: FinishReason | undefined;
-    if (ended || stops.stopped) finishReason = "stop";
-    else if (count >= limit) finishReason = "length";
-    if (finishReason && !stops.stopped) {
-      text += stops.push(decoder.flush()) + stops.flush();
-      if (stops.stopped) finishReason = "stop";
+  const tokens = [...prompt];
+  const counter = new DraftCounter();
+  const entryOf = (logits: Float32Array, token: number) =>
+    logprobs === undefined ? undefined : { logprob: tokenLogprob(logits, token, logprobs) };
+  const speculating = speculation && (await SpeculationSession.open(speculation, prompt, options, tokenizer.vocabSize));
+  try {
+    const started = performance.now();
+    const logits = await prefill(sequence, prompt.slice(cachedTokens), () => throwIfAborted(signal));
+    const first = chooser.choose(logits);
+    chooser.take(first);
+    const firstAt = performance.now();
+    let decided: Decided[] = [{ token: first, ...entryOf(logits, first) }];
+    let count = 0;
+    for (;;) {
+      tokens.push(...decided.map(({ token }) => token));
+      for (const { token, proposedBy, logprob } of decided) {
+        throwIfAborted(signal);
+        count++;
+        const ended = ends.has(token);
+        let text = ended ? "" : stops.push(decoder.push(token));
+        let finishReason: FinishReason | undefined;
+        if (ended || stops.stopped) finishReason = "stop";
+        else if (count >= limit) finishReason = "length";
+        if (finishReason && !stops.stopped) {
+          text += stops.push(decoder.flush()) + stops.flush();
+          if (stops.stopped) finishReason = "stop";
+        }
+        const seconds = (performance.now() - firstAt) / 1000;
+        const usage = { promptTokens: prompt.length, completionTokens: count, cachedTokens };
+        yield {
+          text,
+          tokens: [token],
+          ...(logprob ? { logprobs: [logprob] } : {}),
+          ...(proposedBy ? { proposedBy } : {}),
+          ...(finishReason
+            ? {
+                finishReason,
+                usage,
+                stats: {
+                  ...usage,
+                  timeToFirstTokenMs: firstAt - calledAt,
+                  prefillTokensPerSecond: ((prompt.length - cachedTokens) / (firstAt - started)) * 1000,
+                  decodeTokensPerSecond: count > 1 ? (count - 1) / seconds : 0,
+                  steps: counter.result().steps,
+                  ...(speculating || constraint ? { drafting: counter.result() } : {}),
+                },
+              }
+            : {}),
+        };
+        if (finishReason) return;
+      }
+      throwIfAborted(signal);
+      const clock = performance.now();
+      const maxDepth = Math.min(sequence.room - 1, limit - count - 1);
+      const { forced, draft } = await propose(speculating, tokens, sequence.length, maxDepth, constraint);
+      const drafted = performance.now();
+      const step = await sequence.step({
+        tokens: [tokens[tokens.length - 1]!, ...draft.tokens],
+        ...(draft.tokens.length ? { parents: [-1, ...draft.parents.map((parent) => parent + 1)] } : {}),
+      });
+      const stepped = performance.now();
+      const vocabulary = step.logits.shape[1]!;
+      const all = step.logits.data as Float32Array;
+      const logitsOf = (node: number) => all.subarray((node + 1) * vocabulary, (node + 2) * vocabulary);
+      chooser.force(forced);
+      const verdict = (speculating?.verifier ?? matchVerifier).verify(draft, logitsOf, chooser);
+      const committed = sequence.commit([0, ...verdict.path.map((node) => node + 1)]);
+      decided = decide(draft, verdict, (node, token) => entryOf(logitsOf(node), token));
+      const verified = performance.now();
+      const gained = decided.map(({ token }) => token);
+      const root = tokens[tokens.length - 1]!;
+      speculating?.observe({ root, draft, path: verdict.path, gained, logits: logitsOf }, [...tokens, ...gained]);
+      await committed;
+      counter.count(draft, verdict.path);
+      counter.draftMs += drafted - clock + (performance.now() - verified);
+      counter.modelMs += stepped - drafted;
+      counter.verifyMs += verified - stepped;
     }
-    const seconds = (performance.now() - firstAt) / 1000;
-    const usage = { promptTokens: prompt.length, completionTokens: count, cachedTokens };
-    yield {
-      text,
-      tokens: [token],
-      ...(entry ? { logprobs: [entry] } : {}),
-      ...(finishReason
-        ? {
-            finishReason,
-            usage,
-            stats: {
-              ...usage,
-              timeToFirstTokenMs: firstAt - calledAt,
-              prefillTokensPerSecond: ((prompt.length - cachedTokens) / (firstAt - started)) * 1000,
-              decodeTokensPerSecond: count > 1 ? (count - 1) / seconds : 0,
-              steps: count - 1,
-            },
-          }
-        : {}),
-    };
-    if (finishReason) return;
-    throwIfAborted(signal);
-    const step = await sequence.step({ tokens: [token] });
-    await sequence.commit([0]);
-    logits = step.logits.data as Float32Array;
+  } finally {
+    await speculating?.close(tokens);
   }
+}
+
+/** What the next step checks: forced tokens, then what drafters propose after them. */
+async function propose(
+  speculating: SpeculationSession | undefined,
+  tokens: readonly number[],
+  context: number,
+  maxDepth: number,
+  constraint: GenerateOptions["constraint"],
+): Promise<StepPlan> {
+  if (maxDepth < 1) return { forced: [], draft: emptyDraft };
+  const forced = constraint?.forced().slice(0, maxDepth) ?? [];
+  if (!speculating) return withForced(forced, emptyDraft);
+  let taken = 0;
+  try {
+    for (; taken < forced.length && constraint?.advance(forced[taken]!); taken++);
+    const all = taken ? [...tokens, ...forced] : tokens;
+    const draft = await speculating.propose(all, context, maxDepth - taken, 1 + taken, constraint);
+    return withForced(forced, draft);
+  } finally {
+    constraint?.rollback(taken);
+  }
+}
+
+/** The tokens that a verdict adds to the text, in order. */
+function decide(
+  draft: DraftTree,
+  { path, next }: Verdict,
+  entryOf: (node: number, token: number) => { readonly logprob: TokenLogprob } | undefined,
+): Decided[] {
+  const decided: Decided[] = [];
+  let node = -1;
+  for (const child of path) {
+    const token = draft.tokens[child]!;
+    const proposedBy = draft.proposers?.[child];
+    decided.push({ token, ...(proposedBy ? { proposedBy } : {}), ...entryOf(node, token) });
+    node = child;
+  }
+  decided.push({ token: next, ...entryOf(node, next) });
+  return decided;
 }

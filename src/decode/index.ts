@@ -1,7 +1,21 @@
 /** The decode loop and its parts. */
+export type { Constraint, TokenMask } from "./constraints/constraint.ts";
+export * from "./draft-tree.ts";
+export * from "./drafter.ts";
+export { type PromptLookupOptions, promptLookup } from "./drafters/prompt-lookup.ts";
+export { SuffixDrafter, type SuffixDrafterOptions } from "./drafters/suffix-automaton.ts";
+export { paperTemplate, TokenRecycling, type TokenRecyclingOptions, topTokens } from "./drafters/token-recycling.ts";
 export { type Candidates, candidatesOf } from "./filters.ts";
 export { type GenerationInput, generate } from "./generate.ts";
 export * from "./options.ts";
 export { argmax, logSumExp, Sampler, tokenLogprob } from "./sampler.ts";
 export { scoreTokens } from "./score.ts";
+export { Calibration, type CalibrationCounts } from "./speculate/calibration.ts";
+export { CostCurve, type CostTable, cautiousCosts } from "./speculate/cost-curve.ts";
+export { joinDrafts, type Plan, type PlanInput, type Proposal, planDraft } from "./speculate/join.ts";
+export { checkSpeculation, type Speculation, SpeculationSession } from "./speculate/speculation.ts";
+export { DraftCounter, type DraftStatistics } from "./speculate/statistics.ts";
 export { StopFilter } from "./stop.ts";
+export { TokenChooser } from "./token-chooser.ts";
+export { checkCompatible, type Verdict, type Verifier } from "./verifier.ts";
+export { matchVerifier } from "./verifiers/match.ts";

@@ -3,6 +3,8 @@
  * generate (library, command line, server).
  */
 import { fail } from "../util/errors.ts";
+import type { Constraint } from "./constraints/constraint.ts";
+import type { DraftStatistics } from "./speculate/statistics.ts";
 
 /** How the next token is chosen. */
 export interface SamplingOptions {
@@ -46,6 +48,11 @@ export interface GenerateOptions extends SamplingOptions {
    * turns of a chat (system messages stay). `error` by default.
    */
   readonly contextOverflow?: "error" | "drop-oldest";
+  /**
+   * What limits the tokens, in its state at the beginning of the answer; it is moved along with the text. End-of-sequence tokens
+   * then end the answer even under `ignoreEos`.
+   */
+  readonly constraint?: Constraint;
 }
 
 /** Why a generation ended. */
@@ -77,6 +84,8 @@ export interface GenerationStats extends Usage {
   readonly decodeTokensPerSecond: number;
   /** Steps of the model after the prompt. */
   readonly steps: number;
+  /** What drafting did, when there were drafters or a constraint. */
+  readonly drafting?: DraftStatistics;
 }
 
 /** A piece of a generation. */
@@ -85,7 +94,8 @@ export interface GenerationChunk {
   readonly text: string;
   readonly tokens: readonly number[];
   readonly logprobs?: readonly TokenLogprob[];
-  /** Which drafter proposed the tokens; absent for plain steps. */
+  /** Which drafter proposed the tokens (several are joined by `+`, `constraint` means that there was no choice); absent for
+   * tokens that the model chose by itself. */
   readonly proposedBy?: string;
   /** Set on the last piece. */
   readonly finishReason?: FinishReason;

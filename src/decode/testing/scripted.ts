@@ -89,6 +89,13 @@ export class ScriptedModel implements SequenceModel {
   #sequence(committed: number[]): Sequence {
     const block = 64;
     let last: readonly number[] = [];
+    let parents: readonly number[] | undefined;
+    /** The tokens on the way to a row of the last step, the row included. */
+    const pathTo = (row: number): number[] => {
+      const path: number[] = [];
+      for (let i = row; i >= 0; i = parents ? parents[i]! : i - 1) path.unshift(last[i]!);
+      return path;
+    };
     this.openCount++;
     const sequence: Sequence = {
       get length() {
@@ -99,20 +106,27 @@ export class ScriptedModel implements SequenceModel {
       },
       step: async (request: StepRequest): Promise<SequenceStep> => {
         if (this.closed) fail("disposed", "the model has been disposed");
-        if (request.tokens.length > sequence.room) fail("argument", "the step crosses a block boundary");
+        parents = request.parents;
+        last = request.tokens;
+        if (last.length > block) fail("argument", `step: ${last.length} rows; a step takes 1 to ${block}`);
+        for (let row = 0; row < last.length; row++)
+          if (pathTo(row).length > sequence.room) fail("argument", "the step crosses a block boundary");
         for (const token of request.tokens)
           if (token < 0 || token >= vocabSize) fail("argument", `step: token ${token} is outside of the vocabulary`);
         if (this.#stepMs) await sleep(this.#stepMs);
-        last = request.tokens;
         this.rows += last.length;
         const wanted = request.wanted ?? last.map((_, i) => i);
         const logits = new Float32Array(wanted.length * vocabSize);
         wanted.forEach((row, i) => {
-          logits.set(this.#next([...committed, ...last.slice(0, row + 1)]), i * vocabSize);
+          logits.set(this.#next([...committed, ...pathTo(row)]), i * vocabSize);
         });
         return { logits: new NDArray(logits, [wanted.length, vocabSize], "f32"), extra: {} };
       },
       commit: async (rows) => {
+        rows.forEach((row, i) => {
+          if (String(pathTo(row)) !== String(rows.slice(0, i + 1).map((r) => last[r]!)))
+            fail("argument", `commit: row ${row} does not follow the rows before it`);
+        });
         for (const row of rows) committed.push(last[row]!);
       },
       truncate: async (length) => {

@@ -1,0 +1,78 @@
+/**
+ * The choice of one text's tokens: the sampler and, if there is one, the constraint, kept in step with each other.
+ */
+import { fail } from "../util/errors.ts";
+import type { Constraint } from "./constraints/constraint.ts";
+import { argmax, type Sampler } from "./sampler.ts";
+
+/** Chooses tokens of one text and remembers what was chosen. */
+export class TokenChooser {
+  readonly sampler: Sampler;
+  readonly constraint: Constraint | undefined;
+  /** Tokens that end the text. */
+  readonly ends: ReadonlySet<number>;
+  readonly #mask: Uint32Array | undefined;
+  readonly #forcedLeft: number[] = [];
+  #ended = false;
+
+  constructor(sampler: Sampler, ends: ReadonlySet<number> = new Set(), constraint?: Constraint) {
+    this.sampler = sampler;
+    this.ends = ends;
+    this.constraint = constraint;
+    this.#mask = constraint && new Uint32Array(Math.ceil(constraint.vocabSize / 32));
+  }
+
+  /** Whether a token that ends the text was taken; nothing may be chosen after it. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Tokens that must come next: taken without asking the model, each by {@link take}. */
+  force(tokens: readonly number[]): void {
+    this.#forcedLeft.splice(0, Number.POSITIVE_INFINITY, ...tokens);
+  }
+
+  /** Logits with those of forbidden tokens at minus infinity; the same array without a constraint. */
+  restrict(logits: Float32Array): Float32Array {
+    if (!this.constraint || !this.#mask) return logits;
+    const mask = this.#mask;
+    this.constraint.mask(mask);
+    const out = new Float32Array(logits.length).fill(Number.NEGATIVE_INFINITY);
+    for (let word = 0; word < mask.length; word++) {
+      const bits = mask[word]!;
+      if (!bits) continue;
+      for (let bit = 0; bit < 32; bit++)
+        if ((bits >>> bit) & 1) {
+          const token = 32 * word + bit;
+          if (token < out.length) out[token] = logits[token]!;
+        }
+    }
+    return out;
+  }
+
+  /** The next token after a row of logits; nothing is noted. @throws `nan` when no token can be chosen. */
+  choose(logits: Float32Array): number {
+    const [forced] = this.#forcedLeft;
+    if (forced !== undefined) return forced;
+    // most rows of a constrained text already say something allowed, and asking for one token is cheaper than a mask
+    if (this.constraint && this.sampler.greedy && this.sampler.adjust(logits) === logits) {
+      const best = argmax(logits);
+      if (Number.isFinite(logits[best]) && this.constraint.allows(best)) return best;
+    }
+    return this.sampler.sample(this.restrict(logits));
+  }
+
+  /** Probabilities of the next token, `[vocabulary]`, after constraint, penalties, temperature and filters. */
+  distribution(logits: Float32Array): Float64Array {
+    return this.sampler.distribution(this.restrict(logits));
+  }
+
+  /** Notes that a token comes next. @throws `internal` for one that the constraint forbids. */
+  take(token: number): void {
+    this.#forcedLeft.shift();
+    if (this.constraint && !this.constraint.advance(token))
+      fail("internal", `token ${token} was chosen although the constraint forbids it`);
+    this.sampler.accept(token);
+    this.#ended ||= this.ends.has(token);
+  }
+}
