@@ -9,13 +9,14 @@ import { addDims, type Dim, divideDims, mulDims, shapeSize, shapeText, subDims }
 import { scaledMatmulTransposed } from "./kernels/scaled-matmul.ts";
 import { padAxes, slice, stack } from "./slice.ts";
 import { defineOp, type OpCall, type Tensor, type TensorType } from "./tensor.ts";
+import { type PaddingPair, paddingPairs, perAxis, reachOf, type WindowPadding, windowCount } from "./windows.ts";
 
 /** Options of convolutions; a single number counts for every spatial axis. */
 export interface ConvOptions {
   /** Step of the kernel; 1 by default. */
   readonly stride?: number | readonly number[];
   /** Zeros around the input: on both sides, or `[before, after]` per spatial axis; 0 by default. */
-  readonly padding?: number | readonly (readonly [before: number, after: number])[];
+  readonly padding?: WindowPadding;
   /** Distance between kernel elements; 1 by default. */
   readonly dilation?: number | readonly number[];
   /** Input and output channels are split into this many groups that do not see each other; 1 by default. */
@@ -33,7 +34,7 @@ export interface ConvTransposeOptions extends ConvOptions {
 
 interface ConvAttributes {
   readonly stride: readonly number[];
-  readonly padding: readonly (readonly [number, number])[];
+  readonly padding: readonly PaddingPair[];
   readonly dilation: readonly number[];
   readonly groups: number;
 }
@@ -70,31 +71,6 @@ function checkInputs(op: string, x: TensorType, weight: TensorType, groups: numb
   });
 }
 
-/** Number of kernel positions along an axis: `floor((size + padding − reach) / stride) + 1`. */
-function positions(
-  op: string,
-  size: Dim,
-  reach: number,
-  stride: number,
-  [before, after]: readonly [number, number],
-): Dim {
-  const room = addDims(size, before + after - reach);
-  if (typeof room === "number") {
-    if (room < 0)
-      fail(
-        "shape",
-        `${op}: a kernel that reaches over ${reach} does not fit into ${size} with padding ${before} + ${after}`,
-      );
-    return Math.floor(room / stride) + 1;
-  }
-  const steps = stride === 1 ? room : divideDims(room, stride);
-  return steps === undefined
-    ? fail("unsupported", `${op}: stride ${stride} on an axis of symbolic size ${size}; give it a known size`)
-    : addDims(steps, 1);
-}
-
-const reachOf = (kernel: number, dilation: number) => dilation * (kernel - 1) + 1;
-
 function onnxAttributes({ stride, padding, dilation, groups }: ConvAttributes, kernel: readonly number[]) {
   return {
     strides: { ints: stride },
@@ -112,7 +88,7 @@ const convOp: OpCall<ConvAttributes> = defineOp<ConvAttributes>({
     const out = weight!.shape[0]!;
     checkBias("conv", bias, out);
     const space = kernel.map((k, i) =>
-      positions("conv", x!.shape[2 + i]!, reachOf(k, dilation[i]!), stride[i]!, padding[i]!),
+      windowCount("conv", x!.shape[2 + i]!, reachOf(k, dilation[i]!), stride[i]!, padding[i]!),
     );
     return [{ dtype: "f32", shape: [x!.shape[0]!, out, ...space] }];
   },
@@ -217,30 +193,14 @@ function weightGradient(x: Tensor, c: Tensor, kernel: readonly number[], attribu
   return stack(products, -1).reshape([c.shape[1]!, perGroup(x), ...kernel]);
 }
 
-function perAxis(
-  op: string,
-  what: string,
-  value: number | readonly number[],
-  rank: number,
-  least: number,
-): readonly number[] {
-  const out = typeof value === "number" ? new Array<number>(rank).fill(value) : value;
-  if (out.length !== rank || out.some((n) => !Number.isInteger(n) || n < least))
-    fail("shape", `${op}: ${what} [${out}] should be ${rank} whole numbers of at least ${least}`);
-  return out;
-}
-
 function attributesOf(op: string, x: Tensor, options: ConvOptions): ConvAttributes {
   const rank = x.rank - 2;
   const { padding = 0, groups = 1 } = options;
-  const pairs = typeof padding === "number" ? Array.from({ length: rank }, () => [padding, padding] as const) : padding;
-  if (pairs.length !== rank || pairs.flat().some((n) => !Number.isInteger(n) || n < 0))
-    fail("shape", `${op}: padding ${JSON.stringify(padding)} should be [before, after] for ${rank} spatial axes`);
   if (!Number.isInteger(groups) || groups < 1)
     fail("argument", `${op}: groups is ${groups}; it must be a whole number of at least 1`);
   return {
     stride: perAxis(op, "stride", options.stride ?? 1, rank, 1),
-    padding: pairs,
+    padding: paddingPairs(op, padding, rank),
     dilation: perAxis(op, "dilation", options.dilation ?? 1, rank, 1),
     groups,
   };

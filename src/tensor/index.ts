@@ -54,9 +54,19 @@ export * from "./methods.ts";
 export * from "./movement.ts";
 export * from "./normalize.ts";
 export * from "./normalize-channels.ts";
+export {
+  type AveragePoolOptions,
+  adaptiveAveragePool,
+  averagePool,
+  type PoolOptions,
+  repeatBlocks,
+} from "./pool-average.ts";
+export * from "./pool-max.ts";
 export * from "./quantize.ts";
 export * from "./reduce.ts";
+export * from "./resize.ts";
 export { concat, flip, type SliceRange, slice, split, stack } from "./slice.ts";
 export * from "./softmax.ts";
 export * from "./sort.ts";
 export * from "./tensor.ts";
+export type { PaddingPair, WindowPadding } from "./windows.ts";

@@ -5,6 +5,7 @@ import { conv } from "./convolution.ts";
 import { elementwise } from "./elementwise.ts";
 import { attention, losses, normalize, quantize } from "./networks.ts";
 import type { Family } from "./row.ts";
+import { poolResize } from "./space.ts";
 import { gatherScatter, matmul, movement, reduce } from "./structure.ts";
 
 export type { Family, GoldenRow, OpExample } from "./row.ts";
@@ -19,6 +20,7 @@ export const families: Readonly<Record<string, Family>> = {
   normalize,
   attention,
   conv,
+  "pool-resize": poolResize,
   losses,
   quantize,
 };
