@@ -2,6 +2,7 @@
 export * from "./activations.ts";
 export * from "./arrange.ts";
 export * from "./attention.ts";
+export * from "./boxes.ts";
 export { broadcastTo, type ReduceOptions, sum, sumTo } from "./broadcast.ts";
 export { cast } from "./cast.ts";
 export * from "./compare.ts";
@@ -44,6 +45,7 @@ export {
 } from "./gather.ts";
 export * from "./gather-elements.ts";
 export * from "./grad.ts";
+export * from "./grid-sample.ts";
 export * from "./losses.ts";
 export * from "./losses-masks.ts";
 export * from "./losses-regression.ts";
@@ -65,8 +67,10 @@ export * from "./pool-max.ts";
 export * from "./quantize.ts";
 export * from "./reduce.ts";
 export * from "./resize.ts";
+export * from "./roi-align.ts";
 export { concat, flip, type SliceRange, slice, split, stack } from "./slice.ts";
 export * from "./softmax.ts";
 export * from "./sort.ts";
 export * from "./tensor.ts";
+export * from "./unfold.ts";
 export type { PaddingPair, WindowPadding } from "./windows.ts";
