@@ -11,7 +11,7 @@ export interface DraftTree {
   readonly parents: readonly number[];
   /** For each node the drafter's estimate that it is right if its parent is, 0 to 1; 1/2 everywhere when absent. */
   readonly confidences?: readonly number[];
-  /** For each node who proposed it, by name; set where several drafters' trees were joined. */
+  /** For each node who proposed it, by name: the drafter unless it tells several ways apart, several joined by `+`. */
   readonly proposers?: readonly string[];
   /**
    * Distributions that the children of a node were drawn from, `[vocabulary]`, by node (−1 for the root): what verifiers of

@@ -2,6 +2,7 @@
 export type { Constraint, TokenMask } from "./constraints/constraint.ts";
 export * from "./draft-tree.ts";
 export * from "./drafter.ts";
+export { ContextRecycling, type ContextRecyclingOptions } from "./drafters/context-recycling.ts";
 export { type PromptLookupOptions, promptLookup } from "./drafters/prompt-lookup.ts";
 export { SuffixDrafter, type SuffixDrafterOptions } from "./drafters/suffix-automaton.ts";
 export { paperTemplate, TokenRecycling, type TokenRecyclingOptions, topTokens } from "./drafters/token-recycling.ts";
@@ -17,5 +18,6 @@ export { checkSpeculation, type Speculation, SpeculationSession } from "./specul
 export { DraftCounter, type DraftStatistics } from "./speculate/statistics.ts";
 export { StopFilter } from "./stop.ts";
 export { TokenChooser } from "./token-chooser.ts";
+export { type CostOptions, measureCosts, usualRows } from "./tuner/measure-costs.ts";
 export { checkCompatible, type Verdict, type Verifier } from "./verifier.ts";
 export { matchVerifier } from "./verifiers/match.ts";

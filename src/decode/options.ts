@@ -53,6 +53,8 @@ export interface GenerateOptions extends SamplingOptions {
    * then end the answer even under `ignoreEos`.
    */
   readonly constraint?: Constraint;
+  /** `false` decodes plainly although the model has drafters. */
+  readonly draft?: boolean;
 }
 
 /** Why a generation ended. */

@@ -4,16 +4,18 @@
  */
 import {
   checkOptions,
+  checkSpeculation,
   type FinishReason,
   type GenerateOptions,
   type GenerationChunk,
   type GenerationStats,
   generate,
+  type Speculation,
   scoreTokens,
   type TokenLogprob,
 } from "../decode/index.ts";
 import type { ChatMessage, Tokenizer } from "../formats/index.ts";
-import type { DecoderConfig, SequenceModel } from "../lm/index.ts";
+import type { DecoderConfig, Sequence, SequenceModel } from "../lm/index.ts";
 import type { ResolvedModel } from "../sources/index.ts";
 import { BletchleyError, fail, throwIfAborted } from "../util/errors.ts";
 import { ChatFormat, type ChatPrompt } from "./chat.ts";
@@ -61,6 +63,7 @@ export class Model {
   readonly tokenizer: Tokenizer;
   /** Longest sequence, in tokens. */
   readonly contextLength: number;
+  #speculation: Speculation | undefined;
 
   /** @internal Use {@link loadModel}. */
   constructor(
@@ -86,6 +89,17 @@ export class Model {
   /** Name of the weight form in use. */
   get form(): string {
     return this.#engine.form;
+  }
+
+  /** How tokens are drafted; plain decoding when undefined. Every way gives the same texts, and only the speed differs. */
+  get speculation(): Speculation | undefined {
+    return this.#speculation;
+  }
+
+  /** @throws `argument` for drafters and a verifier that do not fit each other. */
+  set speculation(speculation: Speculation | undefined) {
+    if (speculation) checkSpeculation(speculation);
+    this.#speculation = speculation;
   }
 
   /** Whether the model was disposed, or its engine has ended. */
@@ -195,7 +209,9 @@ export class Model {
     const fed = [...prompt];
     let sound = true;
     try {
-      for await (const chunk of generate({ sequence, tokenizer, prompt, contextLength, calledAt }, options)) {
+      const speculation = options.draft === false ? undefined : this.#speculation;
+      const input = { sequence, tokenizer, prompt, contextLength, calledAt, speculation };
+      for await (const chunk of generate(input, options)) {
         fed.push(...chunk.tokens);
         yield chunk;
       }
@@ -219,6 +235,14 @@ export class Model {
       "context-overflow",
       `the prompt has ${tokens} tokens and the context holds ${this.contextLength}; shorten it or load the model with a larger contextLength`,
     );
+  }
+
+  /**
+   * Opens a sequence of the decoder itself, for whoever wants to run steps by hand, such as the tuner; close it when done.
+   * @throws `disposed`.
+   */
+  open(): Promise<Sequence> {
+    return this.#engine.open();
   }
 
   /** Ends the engine and frees everything; running generations fail with `disposed`. */

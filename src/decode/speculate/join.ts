@@ -27,6 +27,7 @@ export function joinDrafts(proposals: readonly Proposal[]): DraftTree {
       const parent = tree.parents[i]! < 0 ? -1 : place[tree.parents[i]!]!;
       const key = `${parent}:${token}`;
       const confidence = tree.confidences?.[i] ?? 0.5;
+      const proposer = tree.proposers?.[i] ?? drafter;
       const found = places.get(key);
       if (found === undefined) {
         places.set(key, tokens.length);
@@ -34,11 +35,11 @@ export function joinDrafts(proposals: readonly Proposal[]): DraftTree {
         tokens.push(token);
         parents.push(parent);
         confidences.push(confidence);
-        proposers.push([drafter]);
+        proposers.push([proposer]);
       } else {
         place.push(found);
         confidences[found] = Math.max(confidences[found]!, confidence);
-        if (!proposers[found]!.includes(drafter)) proposers[found]!.push(drafter);
+        if (!proposers[found]!.includes(proposer)) proposers[found]!.push(proposer);
       }
     });
   }
