@@ -65,6 +65,7 @@ export {
 } from "./pool-average.ts";
 export * from "./pool-max.ts";
 export * from "./quantize.ts";
+export * from "./recurrent.ts";
 export * from "./reduce.ts";
 export * from "./resize.ts";
 export * from "./roi-align.ts";

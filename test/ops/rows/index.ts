@@ -5,6 +5,7 @@ import { conv } from "./convolution.ts";
 import { elementwise } from "./elementwise.ts";
 import { attention, losses, normalize, quantize } from "./networks.ts";
 import type { Family } from "./row.ts";
+import { recurrent } from "./sequences.ts";
 import { poolResize } from "./space.ts";
 import { gatherScatter, matmul, movement, reduce } from "./structure.ts";
 
@@ -20,6 +21,7 @@ export const families: Readonly<Record<string, Family>> = {
   normalize,
   attention,
   conv,
+  recurrent,
   "pool-resize": poolResize,
   losses,
   quantize,
