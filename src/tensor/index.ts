@@ -11,6 +11,7 @@ export * from "./dims.ts";
 export * from "./einsum.ts";
 export * from "./elementwise.ts";
 export * from "./elementwise-extrema.ts";
+export { type FourierNorm, type FourierOptions, fft, ifft, irfft, rfft } from "./fourier.ts";
 export {
   abs,
   atan,
@@ -47,11 +48,13 @@ export * from "./gather-elements.ts";
 export * from "./grad.ts";
 export * from "./grid-sample.ts";
 export * from "./losses.ts";
+export * from "./losses-ctc.ts";
 export * from "./losses-masks.ts";
 export * from "./losses-regression.ts";
 export * from "./losses-similarity.ts";
 export * from "./lowering.ts";
 export * from "./matmul.ts";
+export * from "./mel.ts";
 export * from "./methods.ts";
 export * from "./movement.ts";
 export * from "./normalize.ts";
@@ -72,6 +75,7 @@ export * from "./roi-align.ts";
 export { concat, flip, type SliceRange, slice, split, stack } from "./slice.ts";
 export * from "./softmax.ts";
 export * from "./sort.ts";
+export * from "./spectrogram.ts";
 export * from "./tensor.ts";
 export * from "./unfold.ts";
 export type { PaddingPair, WindowPadding } from "./windows.ts";

@@ -1,9 +1,8 @@
 /**
- * Reads golden cases and compares arrays with them, as the goldens' README says.
+ * Reads golden cases and compares arrays with them, as the goldens' README says. It needs no test runner.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { expect } from "vitest";
 import type { DType } from "../../src/util/dtype.ts";
 import { NDArray } from "../../src/util/ndarray.ts";
 
@@ -25,33 +24,44 @@ export interface GoldenCase {
   readonly outputs: Record<string, GoldenTensor>;
   readonly cotangents?: Record<string, GoldenTensor>;
   readonly grads?: Record<string, GoldenTensor>;
-  readonly tolerance: { abs: number; rel: number };
+  readonly tolerance: Tolerance;
   readonly convention?: string;
 }
 
 /** Cases of a family, such as `elementwise`. */
 export function goldenCases(family: string): GoldenCase[] {
-  return JSON.parse(readFileSync(fileURLToPath(new URL(`../golden/ops/${family}.json`, import.meta.url)), "utf8"));
+  return readGoldenCases(fileURLToPath(new URL(`../golden/ops/${family}.json`, import.meta.url)));
+}
+
+/** Cases of a file of goldens. */
+export function readGoldenCases(path: string): GoldenCase[] {
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+/** The numbers of a stored tensor, whose bytes may be packed. */
+function numbersOf({ data, base64 }: GoldenTensor): number[] {
+  return base64 === undefined ? data.map(Number) : [...Buffer.from(base64, "base64")];
 }
 
 /** A stored tensor as an array. */
 export function toArray(tensor: GoldenTensor): NDArray {
-  return NDArray.from(tensor.data.map(Number), tensor.shape, tensor.dtype);
+  return NDArray.from(numbersOf(tensor), tensor.shape, tensor.dtype);
 }
 
-/** Fails unless every element agrees within the tolerance. */
-export function expectClose(
-  actual: NDArray,
-  golden: GoldenTensor,
-  tolerance: { abs: number; rel: number },
-  what: string,
-): void {
-  expect([...actual.shape], `${what}: shape`).toEqual(golden.shape);
-  golden.data.forEach((entry, i) => {
-    const want = Number(entry);
+/** How far a value may be from the stored one. */
+export interface Tolerance {
+  readonly abs: number;
+  readonly rel: number;
+}
+
+/** Throws unless every element agrees within the tolerance. */
+export function expectClose(actual: NDArray, golden: GoldenTensor, tolerance: Tolerance, what: string): void {
+  if (String(actual.shape) !== String(golden.shape))
+    throw new Error(`${what}: shape is [${actual.shape}], golden [${golden.shape}]`);
+  numbersOf(golden).forEach((want, i) => {
     const got = actual.at(i);
     if (Number.isNaN(want) ? Number.isNaN(got) : got === want) return;
     if (golden.dtype === "f32" && Math.abs(got - want) <= tolerance.abs + tolerance.rel * Math.abs(want)) return;
-    expect.fail(`${what}: element ${i} is ${got}, golden ${want}`);
+    throw new Error(`${what}: element ${i} is ${got}, golden ${want}`);
   });
 }

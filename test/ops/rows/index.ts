@@ -4,15 +4,17 @@
 import { conv } from "./convolution.ts";
 import { elementwise } from "./elementwise.ts";
 import { attention, losses, normalize, quantize } from "./networks.ts";
+import { optimizers } from "./optimizers.ts";
 import type { Family } from "./row.ts";
-import { recurrent } from "./sequences.ts";
+import { recurrent, signal } from "./sequences.ts";
 import { poolResize } from "./space.ts";
 import { gatherScatter, matmul, movement, reduce } from "./structure.ts";
 
-export type { Family, GoldenRow, OpExample } from "./row.ts";
+export type { Family, GoldenRow, OpExample, PlainRow } from "./row.ts";
 
-/** All families, named like their files of goldens. */
+/** All families, named like their files of goldens; bit patterns first (see `inReplayOrder`). */
 export const families: Readonly<Record<string, Family>> = {
+  quantize,
   elementwise,
   reduce,
   matmul,
@@ -22,7 +24,8 @@ export const families: Readonly<Record<string, Family>> = {
   attention,
   conv,
   recurrent,
+  signal,
   "pool-resize": poolResize,
   losses,
-  quantize,
+  optimizers,
 };

@@ -1,9 +1,13 @@
 /**
  * Rows of what networks are made of: normalisation, attention, losses.
  */
+
+import { dequantize as dequantizeBlocks, quantize as quantizeBlocks } from "../../../src/formats/gguf/index.ts";
 import type { Tensor } from "../../../src/tensor/index.ts";
 import * as t from "../../../src/tensor/index.ts";
-import { type Family, integers, numbers, one } from "./row.ts";
+import { bf16BitsToF32, type DType, f16BitsToF32, f32ToBf16Bits, f32ToF16Bits } from "../../../src/util/dtype.ts";
+import { NDArray } from "../../../src/util/ndarray.ts";
+import { type Family, integers, numbers, one, type PlainRow } from "./row.ts";
 
 /** Normalisation. */
 export const normalize: Family = {
@@ -105,12 +109,22 @@ export const losses: Family = {
       y: t.tripletMargin(anchor!, positive!, negative!, margin, reduction),
     }),
     infoNce: ({ a, b }, { temperature, symmetric }) => ({ y: t.infoNce(a!, b!, { temperature, symmetric }) }),
+    ctcLoss: ({ logits, targets }, { inputLengths, targetLengths, ...attrs }) => ({
+      y: t.ctcLoss(logits!, targets!, {
+        ...attrs,
+        inputLengths: t.constant(integers(inputLengths)),
+        targetLengths: t.constant(integers(targetLengths)),
+      }),
+    }),
     binaryCrossEntropyWithLogits: ({ logits, target, weight, positiveWeight }, { reduction }) => ({
       y: t.binaryCrossEntropyWithLogits(logits!, target!, { reduction, weight, positiveWeight }),
     }),
   },
-  later: { ctcLoss: "recognition of speech and text" },
   examples: {
+    logSum3: {
+      inputs: () => ({ logits: numbers([4, 1, 3], 1) }),
+      apply: ({ logits }) => t.ctcLoss(logits!, t.constant(integers([1, 2], [1, 2]))),
+    },
     tokenLoss: {
       inputs: () => ({ logits: numbers([3, 4], 1), target: integers([2, 0, 3]) }),
       apply: ({ logits, target }) => t.crossEntropy(logits!, target!, { reduction: "none" }),
@@ -118,7 +132,23 @@ export const losses: Family = {
   },
 };
 
-/** Quantisation. Bit patterns are tested with `util/dtype`, GGUF blocks with the file format. */
+const view = new DataView(new ArrayBuffer(4));
+
+function floatOfBits(bits: number): number {
+  view.setUint32(0, bits);
+  return view.getFloat32(0);
+}
+
+function bitsOfFloat(value: number): number {
+  view.setFloat32(0, value);
+  return view.getUint32(0);
+}
+
+const conversion =
+  (dtype: DType, f: (bits: number) => number): PlainRow =>
+  ({ bits }) => ({ y: NDArray.from(bits!.toNumbers().map(f), bits!.shape, dtype) });
+
+/** Quantisation in graphs, of bit patterns, and of GGUF blocks. */
 export const quantize: Family = {
   golden: {
     quantizeSymmetric: ({ x }, { bits, axis }) => ({ ...t.quantizeSymmetric(x!, bits, axis) }),
@@ -130,13 +160,25 @@ export const quantize: Family = {
     dequantizeLinear: ({ q, scale, zeroPoint }) => ({ y: t.dequantizeLinear(q!, scale!, zeroPoint!) }),
     fakeQuantize: ({ x }, { scale, zeroPoint, range }) => ({ y: t.fakeQuantize(x!, scale, zeroPoint, range) }),
   },
-  later: {
-    f32ToF16: "src/util/dtype.test.ts replays it",
-    f32ToBf16: "src/util/dtype.test.ts replays it",
-    f16ToF32: "src/util/dtype.test.ts replays it",
-    bf16ToF32: "src/util/dtype.test.ts replays it",
-    ggufDequantize: "src/formats",
-    ggufQuantize: "src/formats",
+  plain: {
+    f32ToF16: conversion("u16", (bits) => f32ToF16Bits(floatOfBits(bits))),
+    f32ToBf16: conversion("u16", (bits) => f32ToBf16Bits(floatOfBits(bits))),
+    f16ToF32: conversion("u32", (bits) => bitsOfFloat(f16BitsToF32(bits))),
+    bf16ToF32: conversion("u32", (bits) => bitsOfFloat(bf16BitsToF32(bits))),
+    ggufDequantize({ bytes }, { type, blocks, blockElements }) {
+      const values = dequantizeBlocks(type, bytes!.data as Uint8Array, blocks * blockElements);
+      return { y: new NDArray(values, [values.length], "f32") };
+    },
+    ggufQuantize({ x }, { type }) {
+      const bytes = quantizeBlocks(type, x!.data as Float32Array);
+      return { bytes: new NDArray(bytes, [bytes.length], "u8") };
+    },
+  },
+  nanBits: {
+    f32ToF16: (bits) => (bits & 0x7fff) > 0x7c00,
+    f32ToBf16: (bits) => (bits & 0x7fff) > 0x7f80,
+    f16ToF32: (bits) => (bits & 0x7fffffff) > 0x7f800000,
+    bf16ToF32: (bits) => (bits & 0x7fffffff) > 0x7f800000,
   },
   examples: {
     // a straight-through gradient is 1 where the function is flat; a step of a whole level sees it

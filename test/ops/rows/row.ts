@@ -9,6 +9,13 @@ import { Random } from "../../../src/util/random.ts";
 // biome-ignore lint/suspicious/noExplicitAny: attributes differ from op to op
 export type GoldenRow = (inputs: Record<string, Tensor>, attrs: any) => Record<string, Tensor>;
 
+/** Computes a golden op that is not one graph: from arrays and attributes to named arrays. */
+export type PlainRow = (
+  inputs: Record<string, NDArray>,
+  // biome-ignore lint/suspicious/noExplicitAny: attributes differ from op to op
+  attrs: any,
+) => Record<string, NDArray> | Promise<Record<string, NDArray>>;
+
 /** An application of one op to small inputs. */
 export interface OpExample {
   inputs(): Record<string, NDArray>;
@@ -21,8 +28,10 @@ export interface OpExample {
 export interface Family {
   /** How golden ops are written with ours, by op. */
   readonly golden: Readonly<Record<string, GoldenRow>>;
-  /** Golden ops that are not built yet, with the issue they belong to. */
-  readonly later?: Readonly<Record<string, string>>;
+  /** Golden ops that are functions of arrays, by op. */
+  readonly plain?: Readonly<Record<string, PlainRow>>;
+  /** Whether a result of a golden op on bit patterns is NaN: any such pattern will do for any other. By op. */
+  readonly nanBits?: Readonly<Record<string, (bits: number) => boolean>>;
   /** Gradients that differ from the stored ones on purpose: what ours are, by case and input. */
   readonly ownGradients?: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
   /** An example of every op of ours with a gradient, by op name. */

@@ -1,9 +1,10 @@
 /**
- * Rows of recurrent layers.
+ * Rows of recurrent layers and signals.
  */
 import type { Tensor } from "../../../src/tensor/index.ts";
 import * as t from "../../../src/tensor/index.ts";
-import { type Family, type GoldenRow, integers, numbers, type OpExample } from "./row.ts";
+import { NDArray } from "../../../src/util/ndarray.ts";
+import { type Family, type GoldenRow, integers, numbers, type OpExample, type PlainRow } from "./row.ts";
 
 interface LayerAttributes {
   readonly layers: number;
@@ -61,4 +62,29 @@ const example = (
 export const recurrent: Family = {
   golden: { lstm: layer(t.lstm), gru: layer(t.gru), rnn: layer(t.rnn) },
   examples: { lstm: example(4, t.lstm), gru: example(3, t.gru), rnn: example(1, t.rnn) },
+};
+
+const eachNumber =
+  (f: (value: number, scale: t.MelScale) => number): PlainRow =>
+  ({ x }, { scale }) => ({ y: NDArray.from(x!.toNumbers().map((value) => f(value, scale))) });
+
+/** Fourier transforms and what is made of them. */
+export const signal: Family = {
+  golden: {
+    fft: ({ x }, attrs) => ({ y: t.fft(x!, attrs) }),
+    ifft: ({ x }, attrs) => ({ y: t.ifft(x!, attrs) }),
+    rfft: ({ x }, attrs) => ({ y: t.rfft(x!, attrs) }),
+    irfft: ({ x }, attrs) => ({ y: t.irfft(x!, attrs) }),
+    stft: ({ x }, attrs) => ({ y: t.stft(x!, attrs) }),
+    istft: ({ x }, attrs) => ({ y: t.istft(x!, attrs) }),
+    logMelSpectrogram: ({ x }, attrs) => ({ y: t.logMelSpectrogram(x!, attrs) }),
+    dct2: ({ x }) => ({ y: t.dct2(x!) }),
+  },
+  plain: {
+    window: (_, { window, length, periodic }) => ({ y: t.windowFunction(window, length, periodic) }),
+    hertzToMel: eachNumber(t.hertzToMel),
+    melToHertz: eachNumber(t.melToHertz),
+    melFilterbank: (_, attrs) => ({ y: t.melFilterbank(attrs) }),
+  },
+  examples: {},
 };
