@@ -3,7 +3,7 @@
  */
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
-import { equal, greaterEqual, less, lessEqual, logicalAnd, where } from "./compare.ts";
+import { equal, greater, less, logicalAnd, where } from "./compare.ts";
 import { mul } from "./elementwise.ts";
 import { binaryOp } from "./operands.ts";
 import { defineOp, type Tensor } from "./tensor.ts";
@@ -43,12 +43,12 @@ const clipOp = defineOp<ClipBounds>({
   },
   vjp({ inputs: [x], attributes: { min, max } }, [cotangent]) {
     if (!cotangent) return [undefined];
-    const inside = [min === null ? [] : [greaterEqual(x!, min)], max === null ? [] : [lessEqual(x!, max)]].flat();
+    const inside = [min === null ? [] : [greater(x!, min)], max === null ? [] : [less(x!, max)]].flat();
     return [where(inside.reduce(logicalAnd), cotangent, 0)];
   },
 });
 
-/** Limits elements to `[min, max]`; `null` leaves a side open. At a bound the gradient passes unchanged. */
+/** Limits elements to `[min, max]`; `null` leaves a side open. At a bound the gradient is 0, as outside. */
 export function clip(x: Tensor, min: number | null, max: number | null): Tensor {
   return min === null && max === null ? x : clipOp([x], { min, max })[0]!;
 }

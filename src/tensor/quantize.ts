@@ -5,7 +5,7 @@
 import type { DType } from "../util/dtype.ts";
 import { fail } from "../util/errors.ts";
 import { cast } from "./cast.ts";
-import { equal, where } from "./compare.ts";
+import { equal, greaterEqual, lessEqual, logicalAnd, where } from "./compare.ts";
 import { type Dim, normalizeAxes, shapeText } from "./dims.ts";
 import { add, div, mul, sub } from "./elementwise.ts";
 import { clip, maximum, minimum } from "./elementwise-extrema.ts";
@@ -39,7 +39,10 @@ const roundStraightThrough = unaryOp("roundStraightThrough", "Round", (c) => c);
 
 /** Quantises and dequantises; the gradient passes where the level lies in range, and is 0 elsewhere. */
 export function fakeQuantize(x: Tensor, scale: number, zeroPoint: number, range: LevelRange): Tensor {
-  const levels = clip(add(roundStraightThrough(div(x, scale)), zeroPoint), range[0], range[1]);
+  const free = add(roundStraightThrough(div(x, scale)), zeroPoint);
+  // the outermost levels are in range, though clipping has no gradient there
+  const inRange = logicalAnd(greaterEqual(free, range[0]), lessEqual(free, range[1]));
+  const levels = where(inRange, free, clip(free, range[0], range[1]));
   return mul(sub(levels, zeroPoint), scale);
 }
 

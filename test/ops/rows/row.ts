@@ -32,8 +32,6 @@ export interface Family {
   readonly plain?: Readonly<Record<string, PlainRow>>;
   /** Whether a result of a golden op on bit patterns is NaN: any such pattern will do for any other. By op. */
   readonly nanBits?: Readonly<Record<string, (bits: number) => boolean>>;
-  /** Gradients that differ from the stored ones on purpose: what ours are, by case and input. */
-  readonly ownGradients?: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
   /** An example of every op of ours with a gradient, by op name. */
   readonly examples: Readonly<Record<string, OpExample>>;
 }
