@@ -28,7 +28,7 @@ const nodeOnly = "^src/(?:runtime/node|sources|serve|cli)/|^src/index[.]ts$";
 
 /** Where the package is entered: its subpaths, the command, what runs in a thread or process of its own, what bundlers take. */
 const entries =
-  "^src/runtime/browser/|^src/index[.]ts$|^src/[^/]+/index[.]ts$|^src/cli/main[.]ts$|^src/serve/engine/worker[.]ts$|^src/runtime/node/(?:template-child|worker-engine-thread)[.]ts$";
+  "^src/runtime/browser/|^src/papers/document-browser[.]ts$|^src/index[.]ts$|^src/[^/]+/index[.]ts$|^src/cli/main[.]ts$|^src/serve/engine/worker[.]ts$|^src/runtime/node/(?:template-child|worker-engine-thread)[.]ts$";
 
 /** Packages from npm, and the one place that each is imported in. */
 const homes = {
@@ -41,6 +41,8 @@ const homes = {
   fflate: "^src/sources/",
   "@huggingface/tokenizers": "^src/formats/tokenizer/",
   "@huggingface/jinja": "^src/formats/tokenizer/",
+  "@observablehq/plot": "^src/papers/",
+  linkedom: "^src/papers/",
 };
 
 const oneWay = layers.flatMap((row, at) =>
@@ -106,11 +108,19 @@ module.exports = {
       to: { path: "^src/sources/" },
     },
     {
+      name: "cards-by-entries",
+      comment:
+        "A card uses the package as its users do, by its subpaths, so that it runs from a clone and from the package.",
+      severity: "error",
+      from: { path: "^papers/([^/]+)/" },
+      to: { path: "^(?:src|papers)/", pathNot: "^papers/$1/|^src/index[.]ts$|^src/[^/]+/index[.]ts$" },
+    },
+    {
       name: "not-to-tests",
       comment: "Test code is not part of the package.",
       severity: "error",
       from: { path: "^src/", pathNot: tests },
-      to: { path: `^(?:bench|test|examples|scripts)/|^src/.*(?:${tests})` },
+      to: { path: `^(?:bench|test|examples|scripts|papers)/|^src/.*(?:${tests})` },
     },
     {
       name: "not-to-dev-packages",

@@ -7,7 +7,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { BarReport, Measurement } from "../src/util/measurement.ts";
+import { type BarReport, type Measurement, measurementLine } from "../src/util/measurement.ts";
 
 /** The repository's root folder. */
 export const root = resolve(fileURLToPath(import.meta.url), "../..");
@@ -45,21 +45,6 @@ function commitHash(): string {
   } catch {
     return "unknown";
   }
-}
-
-function format(value: number | null | undefined): string {
-  if (value === undefined) return "";
-  if (value === null) return "not measured";
-  if (value !== 0 && Math.abs(value) < 0.01) return value.toExponential(2);
-  return Number.isInteger(value) ? String(value) : value.toPrecision(4);
-}
-
-/** One measurement as a line of text. */
-export function measurementLine(m: Measurement): string {
-  const mark = m.pass === null ? (m.value === null ? "?" : "·") : m.pass ? "✓" : "✗";
-  const baseline = m.baseline === undefined ? "" : ` against ${format(m.baseline)}`;
-  const ratio = m.ratio == null ? "" : ` (${m.ratio.toFixed(3)}×)`;
-  return `${mark} ${m.name}: ${format(m.value)} ${m.unit}${baseline}${ratio}${m.bar ? ` — bar ${m.bar}` : ""}`;
 }
 
 /**

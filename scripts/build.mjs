@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -26,7 +27,9 @@ const stamp = join(root, "node_modules/.cache/bletchley/build");
 /** Changes whenever a file that the build reads does. */
 function fingerprint() {
   const hash = createHash("sha256").update(target);
-  const sources = readdirSync(join(root, "src"), { recursive: true }).map((path) => join("src", path));
+  const sources = ["src", "papers"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true }).map((path) => join(folder, path)),
+  );
   const others = ["scripts/build.mjs", "tsconfig.json", "tsconfig.build.json", "node_modules/typescript/package.json"];
   for (const path of [...sources.sort(), ...others]) {
     const file = statSync(join(root, path), { throwIfNoEntry: false });
@@ -118,6 +121,28 @@ function compile(ts, folder) {
   refuse(ts, [...program.getSyntacticDiagnostics(), ...diagnostics]);
 }
 
+/** The cards of papers with their results, as JavaScript that names the package by its subpaths. */
+function buildCards(ts, folder) {
+  const { options } = ts.getParsedCommandLineOfConfigFile(join(root, "tsconfig.build.json"), {}, ts.sys);
+  for (const path of readdirSync(join(root, "papers"), { recursive: true })) {
+    const from = join(root, "papers", path);
+    const to = join(folder, path);
+    if (!statSync(from).isFile() || path.endsWith(".test.ts")) continue;
+    mkdirSync(dirname(to), { recursive: true });
+    if (!path.endsWith(".ts")) {
+      copyFileSync(from, to);
+      continue;
+    }
+    const { outputText, diagnostics } = ts.transpileModule(readFileSync(from, "utf8"), {
+      compilerOptions: { ...options, declaration: false, sourceMap: false },
+      fileName: from,
+      reportDiagnostics: true,
+    });
+    refuse(ts, diagnostics);
+    writeFileSync(to.replace(/\.ts$/, ".js"), outputText);
+  }
+}
+
 const isDefault = target === join(root, "dist");
 const main = join(target, "cli/main.js");
 const state = fingerprint();
@@ -127,6 +152,7 @@ if (!(isDefault && existsSync(main) && existsSync(stamp) && readFileSync(stamp, 
   const fresh = mkdtempSync(`${target}.new-`);
   try {
     compile(ts, fresh);
+    buildCards(ts, join(fresh, "cards"));
     chmodSync(join(fresh, "cli/main.js"), 0o755);
     chmodSync(fresh, 0o755);
     rmSync(target, { recursive: true, force: true });

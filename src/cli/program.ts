@@ -10,6 +10,7 @@ import { exitCodeOf, exitCodes, Interrupted, reportOf } from "./exit.ts";
 import { addExplain } from "./explain.ts";
 import { addGenerate } from "./generate.ts";
 import { addModels } from "./models.ts";
+import { addPapers } from "./papers.ts";
 import { addPull } from "./pull.ts";
 import { addServe } from "./serve.ts";
 
@@ -39,7 +40,8 @@ export function createProgram(): Command {
       outputError: (text, write) => write(text.replace(/^error: /, "bletchley: ").replace(/\n\((.*)\)\n$/, " ($1)\n")),
     })
     .addHelpText("after", help);
-  for (const add of [addChat, addGenerate, addServe, addEmbed, addPull, addModels, addBench, addExplain]) add(program);
+  for (const add of [addChat, addGenerate, addServe, addEmbed, addPull, addModels, addBench, addExplain, addPapers])
+    add(program);
   for (const command of everyCommand(program)) command.exitOverride().copyInheritedSettings(program);
   return program;
 }

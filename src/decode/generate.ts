@@ -14,6 +14,7 @@ import {
   type GenerationChunk,
   type TokenLogprob,
 } from "./options.ts";
+import { runDraft } from "./run-draft.ts";
 import { Sampler, tokenLogprob } from "./sampler.ts";
 import { type Speculation, SpeculationSession } from "./speculate/speculation.ts";
 import { DraftCounter } from "./speculate/statistics.ts";
@@ -149,22 +150,17 @@ export async function* generate(
       const maxDepth = Math.min(sequence.room - 1, limit - count - 1);
       const { forced, draft } = await propose(speculating, tokens, sequence.length, maxDepth, constraint);
       const drafted = performance.now();
-      const step = await sequence.step({
-        tokens: [tokens[tokens.length - 1]!, ...draft.tokens],
-        ...(draft.tokens.length ? { parents: [-1, ...draft.parents.map((parent) => parent + 1)] } : {}),
-      });
+      const root = tokens[tokens.length - 1]!;
+      const checked = await runDraft(sequence, root, draft);
       const stepped = performance.now();
-      const vocabulary = step.logits.shape[1]!;
-      const all = step.logits.data as Float32Array;
-      const logitsOf = (node: number) => all.subarray((node + 1) * vocabulary, (node + 2) * vocabulary);
       chooser.force(forced);
-      const verdict = (speculating?.verifier ?? matchVerifier).verify(draft, logitsOf, chooser);
-      const committed = sequence.commit([0, ...verdict.path.map((node) => node + 1)]);
-      decided = decide(draft, verdict, (node, token) => entryOf(logitsOf(node), token));
+      const verdict = (speculating?.verifier ?? matchVerifier).verify(draft, checked.logits, chooser);
+      const committed = checked.commit(verdict.path);
+      decided = decide(draft, verdict, (node, token) => entryOf(checked.logits(node), token));
       const verified = performance.now();
       const gained = decided.map(({ token }) => token);
-      const root = tokens[tokens.length - 1]!;
-      speculating?.observe({ root, draft, path: verdict.path, gained, logits: logitsOf }, [...tokens, ...gained]);
+      const outcome = { root, draft, path: verdict.path, gained, logits: checked.logits };
+      speculating?.observe(outcome, [...tokens, ...gained]);
       await committed;
       counter.count(draft, verdict.path);
       counter.draftMs += drafted - clock + (performance.now() - verified);

@@ -5,7 +5,13 @@ export * from "./drafter.ts";
 export { ContextRecycling, type ContextRecyclingOptions } from "./drafters/context-recycling.ts";
 export { type PromptLookupOptions, promptLookup } from "./drafters/prompt-lookup.ts";
 export { SuffixDrafter, type SuffixDrafterOptions } from "./drafters/suffix-automaton.ts";
-export { paperTemplate, TokenRecycling, type TokenRecyclingOptions, topTokens } from "./drafters/token-recycling.ts";
+export {
+  fitTemplate,
+  paperTemplate,
+  TokenRecycling,
+  type TokenRecyclingOptions,
+  topTokens,
+} from "./drafters/token-recycling.ts";
 export { type Candidates, candidatesOf } from "./filters.ts";
 export { type GenerationInput, generate } from "./generate.ts";
 export * from "./options.ts";

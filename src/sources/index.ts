@@ -2,6 +2,7 @@
 export { cacheFolder, cacheRoot } from "./cache.ts";
 export { catalogue } from "./catalogue.ts";
 export { writeAtomically } from "./disk.ts";
+export { type DownloadJob, download as downloadFile } from "./download.ts";
 export { type FileSource, fileSource } from "./file.ts";
 export { type HashOptions, hashFile } from "./hash.ts";
 export { forgetUnreachableHosts } from "./http.ts";

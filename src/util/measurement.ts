@@ -31,3 +31,18 @@ export interface BarReport {
   readonly commit: string;
   readonly measurements: readonly Measurement[];
 }
+
+function format(value: number | null | undefined): string {
+  if (value === undefined) return "";
+  if (value === null) return "not measured";
+  if (value !== 0 && Math.abs(value) < 0.01) return value.toExponential(2);
+  return Number.isInteger(value) ? String(value) : value.toPrecision(4);
+}
+
+/** One measurement as a line of text. */
+export function measurementLine(m: Measurement): string {
+  const mark = m.pass === null ? (m.value === null ? "?" : "·") : m.pass ? "✓" : "✗";
+  const baseline = m.baseline === undefined ? "" : ` against ${format(m.baseline)}`;
+  const ratio = m.ratio == null ? "" : ` (${m.ratio.toFixed(3)}×)`;
+  return `${mark} ${m.name}: ${format(m.value)} ${m.unit}${baseline}${ratio}${m.bar ? ` — bar ${m.bar}` : ""}`;
+}

@@ -25,7 +25,7 @@ const replacements = new Map(Object.entries(browser).map(([from, to]) => [source
 const browserField: Plugin = {
   name: "browser-field",
   setup({ onResolve }) {
-    onResolve({ filter: /\/node\/[\w-]+\.ts$/ }, ({ path, resolveDir }) => {
+    onResolve({ filter: /^\.{1,2}\/.*\.ts$/ }, ({ path, resolveDir }) => {
       const replacement = replacements.get(resolve(resolveDir, path));
       return replacement === undefined ? undefined : { path: replacement };
     });

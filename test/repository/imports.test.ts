@@ -39,13 +39,16 @@ async function broken(files: Files): Promise<string[]> {
   }
   symlinkSync(join(root, "node_modules"), join(tree, "node_modules"));
   const { forbidden, options } = configuration;
-  const { output } = await cruise(["src"], {
-    ...options,
-    tsConfig: undefined,
-    validate: true,
-    ruleSet: { forbidden, options },
-    baseDir: tree,
-  } as Parameters<typeof cruise>[1]);
+  const { output } = await cruise(
+    ["src", ...(Object.keys(all).some((path) => path.startsWith("papers/")) ? ["papers"] : [])],
+    {
+      ...options,
+      tsConfig: undefined,
+      validate: true,
+      ruleSet: { forbidden, options },
+      baseDir: tree,
+    } as Parameters<typeof cruise>[1],
+  );
   return (output as ICruiseResult).summary.violations.map(({ rule, from }) => `${rule.name}: ${from}`).sort();
 }
 
@@ -148,6 +151,22 @@ describe("a tree that breaks them", () => {
     "an import that leads nowhere": [
       { "src/serve/index.ts": importing("./gone.ts") },
       "resolvable: src/serve/index.ts",
+    ],
+    "a card that reaches into the package": [
+      {
+        "src/serve/index.ts": importing("./a.ts"),
+        "src/serve/a.ts": leaf,
+        "papers/one/card.ts": importing(
+          "./own.ts",
+          "../../src/serve/index.ts",
+          "../../src/serve/a.ts",
+          "../two/card.ts",
+        ),
+        "papers/one/own.ts": leaf,
+        "papers/two/card.ts": leaf,
+      },
+      "cards-by-entries: papers/one/card.ts",
+      "cards-by-entries: papers/one/card.ts",
     ],
     "a dead file": [
       { "src/serve/index.ts": leaf, "src/serve/old.ts": importing("./index.ts") },

@@ -5,7 +5,7 @@
  */
 import { fail } from "../../util/errors.ts";
 import type { DraftTree } from "../draft-tree.ts";
-import type { Drafter, StepOutcome } from "../drafter.ts";
+import type { Drafter, DraftRequest, StepOutcome } from "../drafter.ts";
 
 /** Options of {@link TokenRecycling}. */
 export interface TokenRecyclingOptions {
@@ -80,6 +80,9 @@ export class TokenRecycling implements Drafter {
   readonly #nodes: readonly TemplateNode[];
   readonly #learnsAll: boolean;
   readonly #top: Int32Array;
+  /** For each node of the template, in how many steps it lay on the way that the text took. */
+  readonly #hits: Int32Array;
+  #steps = 0;
 
   /** @throws `argument` for a template whose paths lack their parents. */
   constructor({ vocabSize, successors = 8, template = paperTemplate, learns = "all" }: TokenRecyclingOptions) {
@@ -89,6 +92,12 @@ export class TokenRecycling implements Drafter {
     this.#nodes = templateNodes(template, successors);
     this.#learnsAll = learns === "all";
     this.#top = new Int32Array(successors);
+    this.#hits = new Int32Array(template.length);
+  }
+
+  /** Share of the steps so far in which each node of the template was right. */
+  frequencies(): number[] {
+    return [...this.#hits].map((hits) => hits / Math.max(1, this.#steps));
   }
 
   get byteLength(): number {
@@ -106,17 +115,25 @@ export class TokenRecycling implements Drafter {
   }
 
   open() {
+    let proposed: { tree: DraftTree; nodes: readonly number[] } | undefined;
     return {
-      propose: ({ tokens, maxDepth }: { readonly tokens: readonly number[]; readonly maxDepth: number }) =>
-        this.#propose(tokens[tokens.length - 1]!, maxDepth),
-      observe: (outcome: StepOutcome) => this.#observe(outcome),
+      propose: ({ tokens, maxDepth }: DraftRequest) => {
+        proposed = this.#propose(tokens[tokens.length - 1]!, maxDepth);
+        return proposed.tree;
+      },
+      observe: (outcome: StepOutcome) => {
+        if (proposed) this.#count(proposed.tree, proposed.nodes, outcome.gained);
+        this.#observe(outcome);
+      },
     };
   }
 
-  #propose(root: number, maxDepth: number): DraftTree {
+  /** The tree behind a token, and for each of its nodes the template's. */
+  #propose(root: number, maxDepth: number): { tree: DraftTree; nodes: readonly number[] } {
     const tokens: number[] = [];
     const parents: number[] = [];
     const confidences: number[] = [];
+    const nodes: number[] = [];
     const place = new Int32Array(this.#nodes.length).fill(-2);
     for (let i = 0; i < this.#nodes.length; i++) {
       const { parent, rank, depth } = this.#nodes[i]!;
@@ -128,8 +145,19 @@ export class TokenRecycling implements Drafter {
       tokens.push(token);
       parents.push(at);
       confidences.push(rankConfidence[rank] ?? 0.01);
+      nodes.push(i);
     }
-    return { tokens, parents, confidences };
+    return { tree: { tokens, parents, confidences }, nodes };
+  }
+
+  #count({ tokens, parents }: DraftTree, nodes: readonly number[], gained: readonly number[]): void {
+    this.#steps++;
+    let at = -1;
+    for (const token of gained) {
+      at = tokens.findIndex((id, i) => parents[i] === at && id === token);
+      if (at < 0) return;
+      this.#hits[nodes[at]!]!++;
+    }
   }
 
   #observe({ root, draft, path, gained, logits }: StepOutcome): void {
@@ -163,6 +191,31 @@ export class TokenRecycling implements Drafter {
     row.copyWithin(1, 0, found < 0 ? this.#width - 1 : found);
     row[0] = next;
   }
+}
+
+/**
+ * The part of a template that pays on a machine: nodes by how often they are right, as many as maximise expected tokens over the
+ * cost of a step.
+ * @param frequencies share of steps in which each node was right, see {@link TokenRecycling.frequencies}. @param cost of a step
+ * by its number of rows. @returns at least one node.
+ */
+export function fitTemplate(
+  template: readonly (readonly number[])[],
+  frequencies: readonly number[],
+  cost: (rows: number) => number,
+): readonly (readonly number[])[] {
+  const order = template.map((_, i) => i).sort((a, b) => frequencies[b]! - frequencies[a]! || a - b);
+  let expected = 1;
+  let best = { rate: 0, count: 1 };
+  order.forEach((node, i) => {
+    expected += frequencies[node]!;
+    const rate = expected / cost(i + 2);
+    if (rate > best.rate) best = { rate, count: i + 1 };
+  });
+  return order
+    .slice(0, best.count)
+    .sort((a, b) => a - b)
+    .map((i) => template[i]!);
 }
 
 /** Writes the ids of the largest logits to `out`, largest first, the smaller id first on ties. */

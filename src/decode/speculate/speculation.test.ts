@@ -50,11 +50,24 @@ const randomDrafter: Drafter = {
   }),
 };
 
+/** Proposes trees of 150 nodes, which take several steps. */
+const wideDrafter: Drafter = {
+  name: "wide",
+  kind: "deterministic",
+  open: () => ({
+    propose: ({ random }) => ({
+      tokens: Array.from({ length: 150 }, () => 97 + Math.floor(random.next() * 6)),
+      parents: Array.from({ length: 150 }, (_, i) => Math.floor(i / 3) - 1),
+    }),
+  }),
+};
+
 const drafters: Record<string, () => Drafter[]> = {
   "prompt-lookup": () => [promptLookup()],
   "suffix-automaton": () => [new SuffixDrafter()],
   "token-recycling": () => [new TokenRecycling({ vocabSize })],
   random: () => [randomDrafter],
+  wide: () => [wideDrafter],
   joint: () => [promptLookup(), new SuffixDrafter(), new TokenRecycling({ vocabSize }), randomDrafter],
 };
 

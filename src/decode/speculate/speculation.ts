@@ -26,7 +26,7 @@ export interface Speculation {
   readonly calibration?: Calibration;
   /**
    * How many nodes a step checks: `planned` (the default) weighs chances against costs step by step, a number takes that many of the
-   * likeliest, `all` takes whole trees. Verifiers other than `match` always get whole trees, because a choice by token would
+   * likeliest, `all` takes whole trees, in several steps where one cannot hold them. Verifiers other than `match` always get whole trees, because a choice by token would
    * spoil their exactness.
    */
   readonly size?: "planned" | "all" | number;
@@ -34,6 +34,8 @@ export interface Speculation {
 
 /** Most nodes of a step: a step has 64 rows and one is the root's. */
 const mostNodes = 63;
+/** Most nodes of a whole tree, which may take several steps. */
+const mostOfAll = 1024;
 
 /** A proposal that waits for the text to show what was right. */
 interface Waiting {
@@ -96,7 +98,8 @@ export class SpeculationSession {
     baseRows: number,
     constraint?: Constraint,
   ): Promise<DraftTree> {
-    const maxNodes = mostNodes + 1 - baseRows;
+    const { size = "planned" } = this.#setup;
+    const maxNodes = size === "all" ? mostOfAll : mostNodes + 1 - baseRows;
     if (maxDepth < 1 || maxNodes < 1) return emptyDraft;
     const request = { tokens, maxNodes, maxDepth, sampling: this.#sampling, random: this.#random };
     const proposals: { drafter: string; tree: DraftTree }[] = [];
@@ -115,7 +118,6 @@ export class SpeculationSession {
     if (constraint) tree = pruneForbidden(tree, constraint);
     if (!tree.tokens.length) return emptyDraft;
     this.#waiting.push({ tree, at: tokens.length, depth: Math.max(...depthsOf(tree)) });
-    const { size = "planned" } = this.#setup;
     if (size === "all") return limitDraft(tree, maxDepth, maxNodes);
     const costs = size === "planned" ? this.#costs : free;
     return planDraft({

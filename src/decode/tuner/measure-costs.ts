@@ -44,7 +44,8 @@ export async function measureCosts(model: SequenceModel, options: CostOptions = 
   const total = Math.max(1, places.length) * repeats;
   try {
     for (const place of places.length ? places : [0]) {
-      if (place > sequence.length) await prefill(sequence, tokens(place - sequence.length), () => throwIfAborted(signal));
+      if (place > sequence.length)
+        await prefill(sequence, tokens(place - sequence.length), () => throwIfAborted(signal));
       const times: number[][] = rows.map(() => []);
       for (let round = -1; round < repeats; round++) {
         throwIfAborted(signal);

@@ -1,0 +1,558 @@
+/**
+ * Regular languages over code points as hash-consed terms: union, intersection, complement, counted repetition, sets of
+ * words. Equal terms are one object, so that derivatives of a term become the states of a small automaton.
+ */
+import { fail } from "../../../util/index.ts";
+import { anyChar, type CharSet, intersectSets, unionSets } from "./char-set.ts";
+
+/** Kinds of terms. */
+export type RegexKind = "none" | "empty" | "set" | "cat" | "alt" | "and" | "not" | "loop" | "words" | "rec" | "tag";
+
+/** A language. Made by {@link Regexes} alone; equal ones are the same object. */
+export class Regex {
+  /** Derivatives, filled on demand by `derivatives`. */
+  table: Derivatives | undefined;
+  /** Length of the shortest word; `Infinity` for the empty language; undefined when not known yet. */
+  shortest: number | undefined;
+  /** Whether no complement, intersection or recursion is inside: lengths then follow from the parts. */
+  readonly plain: boolean;
+
+  constructor(
+    readonly id: number,
+    readonly kind: RegexKind,
+    /** Whether the empty word belongs to it. */
+    readonly nullable: boolean,
+    readonly parts: readonly Regex[] = [],
+    readonly set: CharSet = [],
+    readonly min = 0,
+    readonly max = 0,
+    /** Sorted words of `words`; those from `min` to `max` (exclusive) count, without their first `depth` units. */
+    readonly words: readonly string[] = [],
+    readonly depth = 0,
+    readonly unfold?: () => Regex,
+  ) {
+    this.plain = kind !== "and" && kind !== "not" && kind !== "rec" && parts.every((part) => part.plain);
+  }
+}
+
+/** A function from code points to languages: `to[i]` holds from `from[i]` up to the next entry. */
+export interface Derivatives {
+  readonly from: readonly number[];
+  readonly to: readonly Regex[];
+}
+
+/** Marks stand beyond Unicode: code point `firstTag + t` says which of several languages a word belongs to. */
+export const firstTag = 0x110000;
+
+const byId = (a: Regex, b: Regex) => a.id - b.id;
+
+/** Code-unit order would put surrogates before U+E000; words are compared as code points. */
+function compareWords(a: string, b: string): number {
+  const n = Math.min(a.length, b.length);
+  for (let i = 0; i < n; i++) {
+    if (a.charCodeAt(i) !== b.charCodeAt(i)) return a.codePointAt(i)! - b.codePointAt(i)! || a.charCodeAt(i) - b.charCodeAt(i);
+  }
+  return a.length - b.length;
+}
+
+/** Makes terms, and keeps one of each. */
+export class Regexes {
+  #terms = new Map<string, Regex>();
+  #wordLists = new Map<readonly string[], number>();
+  #next = 0;
+  /** No word at all. */
+  readonly none = new Regex(this.#next++, "none", false);
+  /** The empty word alone. */
+  readonly empty = new Regex(this.#next++, "empty", true);
+  /** Any one character. */
+  readonly any = this.set(anyChar);
+  /** Every word. */
+  readonly all = this.#make("all", (id) => new Regex(id, "loop", true, [this.any], [], 0, Infinity));
+
+  /** Terms made so far: what memory depends on. */
+  get size(): number {
+    return this.#next;
+  }
+
+  #make(key: string, build: (id: number) => Regex): Regex {
+    let term = this.#terms.get(key);
+    if (!term) {
+      term = build(this.#next++);
+      this.#terms.set(key, term);
+    }
+    return term;
+  }
+
+  /** One character of a set. */
+  set(set: CharSet): Regex {
+    if (!set.length) return this.none;
+    return this.#make(`s${set.join()}`, (id) => new Regex(id, "set", false, [], set));
+  }
+
+  /** The mark number `t`, as one character. */
+  tag(t: number): Regex {
+    return this.#make(`t${t}`, (id) => new Regex(id, "tag", false, [], [firstTag + t, firstTag + t]));
+  }
+
+  /** A literal word. */
+  word(text: string): Regex {
+    return this.words([text]);
+  }
+
+  /** A finite set of words. */
+  words(texts: readonly string[]): Regex {
+    const sorted = [...new Set(texts)].sort(compareWords);
+    return this.#words(sorted, 0, sorted.length, 0);
+  }
+
+  #words(list: readonly string[], from: number, to: number, depth: number): Regex {
+    if (from >= to) return this.none;
+    if (to - from === 1) {
+      const rest = list[from]!.slice(depth);
+      if (!rest) return this.empty;
+      return this.#make(`w${rest}`, (id) => new Regex(id, "words", false, [], [], 0, 1, [rest], 0));
+    }
+    let number = this.#wordLists.get(list);
+    if (number === undefined) {
+      const key = `l${JSON.stringify(list)}`;
+      const known = this.#terms.get(key);
+      if (known && depth === 0 && from === 0 && to === list.length) return known;
+      number = this.#wordLists.size;
+      this.#wordLists.set(list, number);
+      if (depth === 0 && from === 0 && to === list.length)
+        return this.#make(key, (id) => new Regex(id, "words", list[0] === "", [], [], 0, to, list, 0));
+    }
+    return this.#make(
+      `W${number},${from},${to},${depth}`,
+      (id) => new Regex(id, "words", list[from]!.length === depth, [], [], from, to, list, depth),
+    );
+  }
+
+  /** Words of a `words` term. */
+  wordsOf(term: Regex): string[] {
+    return term.words.slice(term.min, term.max).map((word) => word.slice(term.depth));
+  }
+
+  /** One after the other. */
+  cat(...parts: readonly Regex[]): Regex {
+    let out = this.empty;
+    for (let i = parts.length - 1; i >= 0; i--) out = this.#cat(parts[i]!, out);
+    return out;
+  }
+
+  #cat(a: Regex, b: Regex): Regex {
+    if (a === this.none || b === this.none) return this.none;
+    if (a === this.empty) return b;
+    if (b === this.empty) return a;
+    if (a.kind === "cat") return this.#cat(a.parts[0]!, this.#cat(a.parts[1]!, b));
+    const head = b.kind === "cat" ? b.parts[0]! : b;
+    if (a.kind === "loop" && head.kind === "loop" && a.parts[0] === head.parts[0]) {
+      const joined = this.loop(a.parts[0]!, a.min + head.min, a.max + head.max);
+      return b.kind === "cat" ? this.#cat(joined, b.parts[1]!) : joined;
+    }
+    return this.#make(`c${a.id},${b.id}`, (id) => new Regex(id, "cat", a.nullable && b.nullable, [a, b]));
+  }
+
+  /** Any of them. */
+  alt(parts: Iterable<Regex>): Regex {
+    const found = new Set<Regex>();
+    const words: string[] = [];
+    let chars: CharSet = [];
+    const add = (part: Regex): void => {
+      if (part.kind === "alt") part.parts.forEach(add);
+      else if (part.kind === "set") chars = unionSets(chars, part.set);
+      else if (part.kind === "words") {
+        if (part.max - part.min > 1) found.add(part);
+        else words.push(...this.wordsOf(part));
+      } else if (part !== this.none) found.add(part);
+    };
+    for (const part of parts) add(part);
+    if (chars.length) found.add(this.set(chars));
+    if (found.has(this.all) && ![...found].some((part) => this.#tagged(part))) return this.all;
+    if (words.length) {
+      const single = new Set(words);
+      const more = [...found].filter((part) => part.kind === "words");
+      if (single.size > 1 && more.length === 1 && more[0]!.max - more[0]!.min < 1000) {
+        found.delete(more[0]!);
+        for (const word of this.wordsOf(more[0]!)) single.add(word);
+      }
+      found.add(this.words([...single]));
+    }
+    if (found.size > 1 && found.has(this.empty) && [...found].some((part) => part !== this.empty && part.nullable))
+      found.delete(this.empty);
+    if (!found.size) return this.none;
+    const list = [...found].sort(byId);
+    if (list.length === 1) return list[0]!;
+    return this.#make(
+      `a${list.map(({ id }) => id).join()}`,
+      (id) =>
+        new Regex(
+          id,
+          "alt",
+          list.some((part) => part.nullable),
+          list,
+        ),
+    );
+  }
+
+  #tagged(part: Regex): boolean {
+    return part.kind === "tag" || part.parts.some((inner) => this.#tagged(inner));
+  }
+
+  /** All of them at once. */
+  and(parts: Iterable<Regex>): Regex {
+    const found = new Set<Regex>();
+    let chars: CharSet | undefined;
+    let words: Regex | undefined;
+    let low = 0;
+    let high = Infinity;
+    const add = (part: Regex): boolean => {
+      if (part === this.none) return false;
+      if (part.kind === "and") return part.parts.every(add);
+      if (part.kind === "set") chars = chars ? intersectSets(chars, part.set) : part.set;
+      else if (part.kind === "loop" && part.parts[0] === this.any) {
+        low = Math.max(low, part.min);
+        high = Math.min(high, part.max);
+      } else if (part.kind === "words" && !words) words = part;
+      else found.add(part);
+      return true;
+    };
+    for (const part of parts) if (!add(part)) return this.none;
+    if (chars) {
+      if (!chars.length || low > 1 || high < 1) return this.none;
+      found.add(this.set(chars));
+      low = 0;
+      high = Infinity;
+    }
+    if (low > high) return this.none;
+    if (low > 0 || high < Infinity) found.add(this.loop(this.any, low, high));
+    if (words) {
+      if (!found.size) return words;
+      return this.words(this.wordsOf(words).filter((word) => [...found].every((part) => this.matches(part, word))));
+    }
+    if (!found.size) return this.all;
+    if (found.has(this.empty)) return [...found].every((part) => part.nullable) ? this.empty : this.none;
+    for (const part of found) if (part.kind === "not" && found.has(part.parts[0]!)) return this.none;
+    const list = [...found].sort(byId);
+    if (list.length === 1) return list[0]!;
+    return this.#make(
+      `i${list.map(({ id }) => id).join()}`,
+      (id) =>
+        new Regex(
+          id,
+          "and",
+          list.every((part) => part.nullable),
+          list,
+        ),
+    );
+  }
+
+  /** Every word that is not one of these. */
+  not(part: Regex): Regex {
+    if (part === this.none) return this.all;
+    if (part === this.all) return this.none;
+    if (part.kind === "not") return part.parts[0]!;
+    return this.#make(`n${part.id}`, (id) => new Regex(id, "not", !part.nullable, [part]));
+  }
+
+  /** Between `min` and `max` times. */
+  loop(part: Regex, min: number, max: number): Regex {
+    if (max <= 0 || part === this.empty) return this.empty;
+    if (part === this.none) return min > 0 ? this.none : this.empty;
+    if (min === 1 && max === 1) return part;
+    if (part.kind === "loop" && part.min === 0 && part.max === Infinity) return part;
+    const least = part.nullable ? 0 : min;
+    return this.#make(
+      `r${part.id},${least},${max}`,
+      (id) => new Regex(id, "loop", least === 0, [part], [], least, max),
+    );
+  }
+
+  /** A language defined through itself; `unfold` is called on demand and must read a character before it comes back. */
+  recursive(nullable: boolean, unfold: (self: Regex) => Regex): Regex {
+    const self: Regex = new Regex(this.#next++, "rec", nullable, [], [], 0, 0, [], 0, () => unfold(self));
+    return self;
+  }
+
+  /** What may follow each character. */
+  derivatives(term: Regex): Derivatives {
+    term.table ??= this.#derive(term);
+    return term.table;
+  }
+
+  /** What may follow one character. */
+  derive(term: Regex, code: number): Regex {
+    const { from, to } = this.derivatives(term);
+    let low = 0;
+    let high = from.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (from[middle]! <= code) low = middle;
+      else high = middle - 1;
+    }
+    return to[low]!;
+  }
+
+  /** Whether a word belongs to it. */
+  matches(term: Regex, text: string): boolean {
+    let at = term;
+    for (const char of text) {
+      at = this.derive(at, char.codePointAt(0)!);
+      if (at === this.none) return false;
+    }
+    return at.nullable;
+  }
+
+  #derive(term: Regex): Derivatives {
+    switch (term.kind) {
+      case "none":
+      case "empty":
+        return { from: [0], to: [this.none] };
+      case "set":
+      case "tag": {
+        const from = [0];
+        const to = [this.none];
+        for (let i = 0; i < term.set.length; i += 2) {
+          if (term.set[i] === from.at(-1)) to[to.length - 1] = this.empty;
+          else {
+            from.push(term.set[i]!);
+            to.push(this.empty);
+          }
+          from.push(term.set[i + 1]! + 1);
+          to.push(this.none);
+        }
+        return { from, to };
+      }
+      case "cat": {
+        const [a, b] = term.parts as [Regex, Regex];
+        const first = map(this.derivatives(a), (next) => this.#cat(next, b));
+        return a.nullable ? merge([first, this.derivatives(b)], (parts) => this.alt(parts)) : first;
+      }
+      case "alt":
+        return merge(
+          term.parts.map((part) => this.derivatives(part)),
+          (parts) => this.alt(parts),
+        );
+      case "and":
+        return merge(
+          term.parts.map((part) => this.derivatives(part)),
+          (parts) => this.and(parts),
+        );
+      case "not": {
+        const inner = map(this.derivatives(term.parts[0]!), (next) => this.not(next));
+        // marks are no characters: a complement does not contain them
+        const kept = inner.from.filter((code) => code < firstTag);
+        return { from: [...kept, firstTag], to: [...inner.to.slice(0, kept.length), this.none] };
+      }
+      case "loop": {
+        const [a] = term.parts as [Regex];
+        const rest = this.loop(a, Math.max(0, term.min - 1), term.max - 1);
+        return map(this.derivatives(a), (next) => this.#cat(next, rest));
+      }
+      case "words":
+        return this.#deriveWords(term);
+      case "rec":
+        return this.derivatives(term.unfold!());
+    }
+  }
+
+  #deriveWords({ words, min, max, depth }: Regex): Derivatives {
+    const from = [0];
+    const to = [this.none];
+    let i = min;
+    while (i < max && words[i]!.length === depth) i++;
+    while (i < max) {
+      const code = words[i]!.codePointAt(depth)!;
+      let end = i + 1;
+      while (end < max && words[end]!.codePointAt(depth) === code) end++;
+      const next = this.#words(words, i, end, depth + (code > 0xffff ? 2 : 1));
+      if (from.at(-1) === code) to[to.length - 1] = next;
+      else {
+        from.push(code);
+        to.push(next);
+      }
+      from.push(code + 1);
+      to.push(this.none);
+      i = end;
+    }
+    return { from, to };
+  }
+
+  /** Length of the shortest word in characters; `Infinity` when there is none. @throws `unsupported` when too hard to tell. */
+  shortest(term: Regex): number {
+    term.shortest ??= term.plain ? this.#plainShortest(term) : this.#searchShortest(term);
+    return term.shortest;
+  }
+
+  #plainShortest(term: Regex): number {
+    switch (term.kind) {
+      case "none":
+        return Infinity;
+      case "empty":
+        return 0;
+      case "set":
+        return 1;
+      case "tag":
+        return 0;
+      case "cat":
+        return this.shortest(term.parts[0]!) + this.shortest(term.parts[1]!);
+      case "alt":
+        return Math.min(...term.parts.map((part) => this.shortest(part)));
+      case "loop":
+        return term.min === 0 ? 0 : term.min * this.shortest(term.parts[0]!);
+      default: {
+        let least = Infinity;
+        for (let i = term.min; i < term.max; i++)
+          least = Math.min(least, [...term.words[i]!.slice(term.depth)].length);
+        return least;
+      }
+    }
+  }
+
+  #searchShortest(term: Regex): number {
+    if (term.nullable) return 0;
+    const seen = new Set([term]);
+    let level = [term];
+    let best = Infinity;
+    for (let length = 0; level.length && length < best; length++) {
+      const next: Regex[] = [];
+      for (const state of level) {
+        if (state.nullable) {
+          best = Math.min(best, length);
+          continue;
+        }
+        if (state.shortest !== undefined || state.plain) {
+          best = Math.min(best, length + this.shortest(state));
+          continue;
+        }
+        const { from, to } = this.derivatives(state);
+        to.forEach((target, i) => {
+          if (target === this.none || seen.has(target)) return;
+          seen.add(target);
+          // a mark is not a character of the word
+          if (from[i]! >= firstTag) best = Math.min(best, length + (target.nullable ? 0 : Infinity));
+          else next.push(target);
+        });
+      }
+      if (seen.size > maxSearch)
+        fail("unsupported", `a pattern needs more than ${maxSearch} states to tell whether anything matches it`);
+      level = next;
+    }
+    if (best === Infinity) for (const state of seen) state.shortest = Infinity;
+    return best;
+  }
+
+  /** Length of the longest word, as far as it follows from the parts; else `Infinity`. */
+  longest(term: Regex): number {
+    switch (term.kind) {
+      case "none":
+      case "empty":
+      case "tag":
+        return 0;
+      case "set":
+        return 1;
+      case "cat":
+        return this.longest(term.parts[0]!) + this.longest(term.parts[1]!);
+      case "alt":
+        return Math.max(...term.parts.map((part) => this.longest(part)));
+      case "and":
+        return Math.min(...term.parts.map((part) => this.longest(part)));
+      case "loop":
+        return term.max === Infinity ? Infinity : term.max * this.longest(term.parts[0]!);
+      case "words":
+        return Math.max(...this.wordsOf(term).map((word) => [...word].length));
+      default:
+        return Infinity;
+    }
+  }
+
+  /** A shortest word, of plain letters where there is a choice; undefined when there is none. */
+  example(term: Regex): string | undefined {
+    let left = this.shortest(term);
+    if (left === Infinity) return undefined;
+    let out = "";
+    for (let at = term; left > 0; left--) {
+      const { from, to } = this.derivatives(at);
+      let chosen: number | undefined;
+      let rank = -1;
+      to.forEach((target, i) => {
+        if (from[i]! >= firstTag || this.shortest(target) > left - 1) return;
+        const last = (from[i + 1] ?? firstTag) - 1;
+        const [code, value] = preferred(from[i]!, last);
+        if (value > rank) {
+          rank = value;
+          chosen = code;
+        }
+      });
+      if (chosen === undefined) fail("internal", "a shortest word is longer than its length");
+      out += String.fromCodePoint(chosen);
+      at = this.derive(at, chosen);
+    }
+    return out;
+  }
+}
+
+const maxSearch = 20_000;
+
+/** The friendliest character of a range, and how friendly it is. */
+function preferred(from: number, to: number): [number, number] {
+  const inside = (low: number, high: number) => (from <= high && to >= low ? Math.max(from, low) : undefined);
+  const letter = inside(97, 122);
+  if (letter !== undefined) return [letter, 5];
+  const digit = inside(48, 57);
+  if (digit !== undefined) return [digit, 4];
+  const capital = inside(65, 90);
+  if (capital !== undefined) return [capital, 4];
+  const mark = inside(35, 91) ?? inside(33, 33) ?? inside(93, 126);
+  if (mark !== undefined) return [mark, 3];
+  const printable = inside(32, 126);
+  if (printable !== undefined) return [printable, 2];
+  const unicode = inside(0xa0, 0xd7ff) ?? inside(0xe000, 0x10ffff);
+  if (unicode !== undefined) return [unicode, 1];
+  const control = inside(0, 0xd7ff);
+  return control === undefined ? [from, -2] : [control, 0];
+}
+
+function map(table: Derivatives, change: (next: Regex) => Regex): Derivatives {
+  const memo = new Map<Regex, Regex>();
+  const from: number[] = [];
+  const to: Regex[] = [];
+  table.to.forEach((next, i) => {
+    let changed = memo.get(next);
+    if (!changed) {
+      changed = change(next);
+      memo.set(next, changed);
+    }
+    if (to.at(-1) === changed) return;
+    from.push(table.from[i]!);
+    to.push(changed);
+  });
+  return { from, to };
+}
+
+function merge(tables: readonly Derivatives[], join: (parts: readonly Regex[]) => Regex): Derivatives {
+  const bounds = [...new Set(tables.flatMap(({ from }) => from))].sort((a, b) => a - b);
+  const at = tables.map(() => 0);
+  const from: number[] = [];
+  const to: Regex[] = [];
+  let last = "";
+  for (const bound of bounds) {
+    let changed = false;
+    tables.forEach((table, i) => {
+      while (at[i]! + 1 < table.from.length && table.from[at[i]! + 1]! <= bound) {
+        at[i]!++;
+        changed = true;
+      }
+    });
+    if (!changed && from.length) continue;
+    const parts = tables.map((table, i) => table.to[at[i]!]!);
+    const key = parts.map(({ id }) => id).join();
+    if (key === last) continue;
+    last = key;
+    const joined = join(parts);
+    if (to.at(-1) === joined) continue;
+    from.push(bound);
+    to.push(joined);
+  }
+  return { from, to };
+}

@@ -1,0 +1,24 @@
+/** Papers that run: cards, their harness, and reports of what was measured. */
+export * from "./card.ts";
+export {
+  compareDecoding,
+  type DecodingArm,
+  type DecodingComparison,
+  type DecodingRecord,
+  type DecodingRecords,
+  type DecodingSummary,
+  differingPrompts,
+  summarizeDecoding,
+} from "./compare-decoding.ts";
+export { drawPlot, Plot, type PlotOptions } from "./figure.ts";
+export { type Catalogued, htmlReport, markdownReport, statusOf } from "./report.ts";
+export { judge, type PaperHost, type RunOutcome, type RunPaperOptions, runPaper } from "./run.ts";
+export {
+  parseSpecBench,
+  type SpecBenchGroup,
+  type SpecBenchQuestion,
+  specBenchData,
+  specBenchGroups,
+  spread,
+} from "./spec-bench.ts";
+export { type Verification, verifyRun } from "./verify.ts";
