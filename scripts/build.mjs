@@ -123,7 +123,12 @@ function compile(ts, folder) {
 
 /** The cards of papers with their results, as JavaScript that names the package by its subpaths. */
 function buildCards(ts, folder) {
-  const { options } = ts.getParsedCommandLineOfConfigFile(join(root, "tsconfig.build.json"), {}, ts.sys);
+  const options = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.ESNext,
+    verbatimModuleSyntax: true,
+    rewriteRelativeImportExtensions: true,
+  };
   for (const path of readdirSync(join(root, "papers"), { recursive: true })) {
     const from = join(root, "papers", path);
     const to = join(folder, path);
@@ -134,7 +139,7 @@ function buildCards(ts, folder) {
       continue;
     }
     const { outputText, diagnostics } = ts.transpileModule(readFileSync(from, "utf8"), {
-      compilerOptions: { ...options, declaration: false, sourceMap: false },
+      compilerOptions: options,
       fileName: from,
       reportDiagnostics: true,
     });
