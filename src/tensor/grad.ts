@@ -89,3 +89,35 @@ export function grad<Arguments extends readonly Tensor[]>(
   const both = valueAndGrad(f);
   return (...inputs) => both(...inputs).gradients;
 }
+
+/** Value of a function, and what pulls cotangents of it back to its arguments. */
+export interface VectorJacobian {
+  readonly values: readonly Tensor[];
+  /** Cotangents of the arguments from those of the values (as many, and of their shapes). */
+  pull(...cotangents: readonly Tensor[]): Tensor[];
+}
+
+/**
+ * Turns a function of tensors into one that also gives its vector-Jacobian products: what {@link grad} is for scalars, for any
+ * number of results of any shape.
+ */
+export function vjp<Arguments extends readonly Tensor[]>(
+  f: (...inputs: Arguments) => Tensor | readonly Tensor[],
+): (...inputs: Arguments) => VectorJacobian {
+  return (...inputs) => {
+    const values = [f(...inputs)].flat() as readonly Tensor[];
+    return {
+      values,
+      pull(...cotangents) {
+        if (cotangents.length !== values.length)
+          fail("argument", `vjp: ${values.length} values need as many cotangents, got ${cotangents.length}`);
+        values.forEach((y, i) => {
+          const c = cotangents[i]!;
+          if (c.dtype !== y.dtype || String(c.shape) !== String(y.shape))
+            fail("shape", `vjp: the cotangent of value ${i} should be ${y}, got ${c}`);
+        });
+        return pullback(values, cotangents, inputs);
+      },
+    };
+  };
+}

@@ -5,6 +5,7 @@ export * from "./attention.ts";
 export * from "./boxes.ts";
 export { broadcastTo, type ReduceOptions, sum, sumTo } from "./broadcast.ts";
 export { cast } from "./cast.ts";
+export { checkpointed } from "./checkpoint.ts";
 export * from "./compare.ts";
 export * from "./conv.ts";
 export * from "./dims.ts";

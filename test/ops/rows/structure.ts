@@ -56,7 +56,16 @@ export const matmul: Family = {
     outer: binary(t.outer),
     einsum: (inputs, { equation }) => ({ y: t.einsum(equation, ...inOrder(inputs)) }),
   },
-  examples: { matmul: two(t.matmul, [2, 3], [3, 4]) },
+  examples: {
+    matmul: two(t.matmul, [2, 3], [3, 4]),
+    checkpoint: two(
+      t.checkpointed((a: Tensor, b: Tensor) => t.matmul(a, b).sin()),
+      [2, 3],
+      [3, 2],
+    ),
+    // what the gradient of a checkpointed function is computed from
+    after: two((a, b) => t.pullback([t.checkpointed((x: Tensor) => x.sin())(a)], [b], [a])[0]!, [2, 3], [2, 3]),
+  },
 };
 
 /** Ops that move elements. */
