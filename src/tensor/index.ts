@@ -47,6 +47,7 @@ export {
 } from "./gather.ts";
 export * from "./gather-elements.ts";
 export * from "./grad.ts";
+export * from "./gradient-flow.ts";
 export * from "./grid-sample.ts";
 export * from "./losses.ts";
 export * from "./losses-ctc.ts";

@@ -9,7 +9,8 @@ import { equal, greaterEqual, lessEqual, logicalAnd, where } from "./compare.ts"
 import { type Dim, normalizeAxes, shapeText } from "./dims.ts";
 import { add, div, mul, sub } from "./elementwise.ts";
 import { clip, maximum, minimum } from "./elementwise-extrema.ts";
-import { abs, neg, round, unaryOp } from "./functions.ts";
+import { abs, neg, round } from "./functions.ts";
+import { straightThrough } from "./gradient-flow.ts";
 import { reshape } from "./movement.ts";
 import { max, min } from "./reduce.ts";
 import { split } from "./slice.ts";
@@ -35,11 +36,10 @@ export function dequantizeLinear(q: Tensor, scale: Tensor, zeroPoint?: Tensor): 
   return mul(zeroPoint ? sub(levels, cast(zeroPoint, "f32")) : levels, scale);
 }
 
-const roundStraightThrough = unaryOp("roundStraightThrough", "Round", (c) => c);
-
 /** Quantises and dequantises; the gradient passes where the level lies in range, and is 0 elsewhere. */
 export function fakeQuantize(x: Tensor, scale: number, zeroPoint: number, range: LevelRange): Tensor {
-  const free = add(roundStraightThrough(div(x, scale)), zeroPoint);
+  const scaled = div(x, scale);
+  const free = add(straightThrough(scaled, round(scaled)), zeroPoint);
   // the outermost levels are in range, though clipping has no gradient there
   const inRange = logicalAnd(greaterEqual(free, range[0]), lessEqual(free, range[1]));
   const levels = where(inRange, free, clip(free, range[0], range[1]));

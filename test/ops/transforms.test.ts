@@ -200,3 +200,32 @@ describe("checkpointed", () => {
     expect(dx!.toNumbers().map((v) => v.toFixed(4))).toEqual(["0.0000", (2 * Math.E).toFixed(4), "0.0000"]);
   });
 });
+
+describe("gradients that are led elsewhere", () => {
+  const x = NDArray.from([-1.25, 0.5, 2.75]);
+  const both = async (f: (x: Tensor) => Tensor) => {
+    const { y, dx } = await evaluate(({ x }) => ({ y: f(x!), dx: t.gradients(f(x!).sum(), [x!])[0]! }), { x });
+    return [y!.toNumbers(), dx!.toNumbers()];
+  };
+
+  it("stop", async () => {
+    expect(await both((v) => t.stopGradient(v).mul(v))).toEqual([
+      [1.5625, 0.25, 7.5625],
+      [-1.25, 0.5, 2.75],
+    ]);
+  });
+
+  it("go straight through", async () => {
+    expect(await both((v) => t.straightThrough(v, v.round()).mul(2))).toEqual([
+      [-2, 0, 6],
+      [2, 2, 2],
+    ]);
+  });
+
+  it("go back to where sorted elements stood", async () => {
+    expect(await both((v) => t.sort(v, { descending: true }).values.mul(t.constant(NDArray.from([1, 2, 3]))))).toEqual([
+      [2.75, 1, -3.75],
+      [3, 2, 1],
+    ]);
+  });
+});

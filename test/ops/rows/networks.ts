@@ -182,7 +182,7 @@ export const quantize: Family = {
   },
   examples: {
     // a straight-through gradient is 1 where the function is flat; a step of a whole level sees it
-    roundStraightThrough: {
+    straightThrough: {
       ...one((x) => t.fakeQuantize(x, 1 / 128, 0, [-(2 ** 15), 2 ** 15]), [2, 3]),
       step: 1 / 4,
     },

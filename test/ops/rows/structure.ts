@@ -45,6 +45,8 @@ export const reduce: Family = {
     norm2: one((x) => t.norm2(x, 1)),
     cumsum: one((x) => t.cumsum(x, 1, { exclusive: true })),
     topk: one((x) => t.topk(x, 2).values, [2, 4]),
+    // the other factor alone has a gradient: a floor is flat, so differences see no more
+    stopGradient: one((x) => t.stopGradient(x.floor()).mul(x)),
   },
 };
 
