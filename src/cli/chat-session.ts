@@ -10,7 +10,7 @@ import { inputLines } from "./input.ts";
 import { describeModel, openModel } from "./open-model.ts";
 import { answerOptionsOf } from "./options.ts";
 import { LinePrompt } from "./prompt.ts";
-import { faint } from "./terminal.ts";
+import { faint, NameColours } from "./terminal.ts";
 
 /** Tells something that is no answer; answers alone go to standard output. */
 function tell(text: string): void {
@@ -18,14 +18,21 @@ function tell(text: string): void {
 }
 
 /** Answers one message on standard output. */
-async function answer(conversation: Conversation, text: string, signal: AbortSignal): Promise<Answered> {
+async function answer(
+  conversation: Conversation,
+  text: string,
+  signal: AbortSignal,
+  showDrafts = false,
+): Promise<Answered> {
+  const colours = new NameColours(process.stdout);
   const result = await conversation.say(
     text,
-    (piece) => process.stdout.write(piece),
+    (piece, proposedBy) => process.stdout.write(showDrafts ? colours.paint(piece, proposedBy) : piece),
     signal,
     (count) => tell(`the conversation outgrew the context: its ${count} oldest messages are left out from now on`),
   );
   process.stdout.write("\n");
+  if (showDrafts && colours.legend()) process.stderr.write(`${colours.legend()}\n`);
   return result;
 }
 
@@ -75,7 +82,7 @@ async function stoppable<T>(body: (signal: AbortSignal) => Promise<T>): Promise<
   }
 }
 
-async function converse(model: Model, conversation: Conversation): Promise<void> {
+async function converse(model: Model, conversation: Conversation, showDrafts?: boolean): Promise<void> {
   tell(`${describeModel(model)} · /help for commands`);
   const prompt = new LinePrompt("> ");
   let interrupted = false;
@@ -93,7 +100,7 @@ async function converse(model: Model, conversation: Conversation): Promise<void>
     if (leave) return;
     if (say === undefined) continue;
     try {
-      const result = await stoppable((signal) => answer(conversation, say, signal));
+      const result = await stoppable((signal) => answer(conversation, say, signal, showDrafts));
       tell(`${describeAnswer(result, model.contextLength)}\n`);
     } catch (thrown) {
       // the conversation goes on, unless the model is gone
@@ -123,5 +130,5 @@ export async function chat(ref: string, flags: ChatFlags): Promise<void> {
     return;
   }
   await using model = await interruptible((signal) => openModel(ref, flags, signal));
-  await converse(model, conversationWith(model));
+  await converse(model, conversationWith(model), flags.showDrafts);
 }

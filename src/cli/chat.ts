@@ -9,6 +9,7 @@ import { addModelOptions, addSamplingOptions, type ModelFlags, type SamplingFlag
 /** What the options of the command yield. */
 export interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly system?: string;
+  readonly showDrafts?: boolean;
 }
 
 const help = `
@@ -27,7 +28,8 @@ export function addChat(program: Command): void {
     .command("chat")
     .description("talk with a model")
     .argument("[model]", "model to talk with", defaultModel)
-    .option("-s, --system <text>", "instructions that come before the conversation");
+    .option("-s, --system <text>", "instructions that come before the conversation")
+    .option("--show-drafts", "colour tokens by who proposed them (a model that was tuned, see bletchley tune)");
   addModelOptions(addSamplingOptions(command))
     .addHelpText("after", help)
     .action(async (ref: string, flags: ChatFlags) => {

@@ -88,7 +88,7 @@ export class Conversation {
    */
   async say(
     text: string,
-    write: (piece: string) => void,
+    write: (piece: string, proposedBy?: string) => void,
     signal: AbortSignal,
     onDropped?: (count: number) => void,
   ): Promise<Answered> {
@@ -105,7 +105,7 @@ export class Conversation {
     try {
       for await (const chunk of this.#model.generate(tokens, options)) {
         answer += chunk.text;
-        write(chunk.text);
+        write(chunk.text, chunk.proposedBy);
         if (chunk.finishReason) ending = chunk.finishReason;
         if (chunk.stats) stats = { ...chunk.stats, timeToFirstTokenMs: chunk.stats.timeToFirstTokenMs + preparedMs };
       }
@@ -120,10 +120,11 @@ export class Conversation {
 /** One line about an answer: `42 tokens · 95.3 tokens/s · first token 0.21 s · context 310 of 8192`. */
 export function describeAnswer({ stats, ending }: Answered, contextLength: number): string {
   if (!stats) return "stopped";
-  const { completionTokens, promptTokens, decodeTokensPerSecond, timeToFirstTokenMs } = stats;
+  const { completionTokens, promptTokens, decodeTokensPerSecond, timeToFirstTokenMs, drafting } = stats;
   return [
     `${completionTokens} token${completionTokens === 1 ? "" : "s"}`,
     ...(decodeTokensPerSecond ? [`${decodeTokensPerSecond.toFixed(1)} tokens/s`] : []),
+    ...(drafting?.drafted ? [`${drafting.tokensPerStep.toFixed(2)} tokens a step`] : []),
     `first token ${(timeToFirstTokenMs / 1000).toFixed(2)} s`,
     `context ${promptTokens + completionTokens} of ${contextLength}`,
     ...(ending === "length" ? ["cut at the limit"] : []),

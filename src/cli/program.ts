@@ -13,6 +13,7 @@ import { addModels } from "./models.ts";
 import { addPapers } from "./papers.ts";
 import { addPull } from "./pull.ts";
 import { addServe } from "./serve.ts";
+import { addTune } from "./tune.ts";
 
 const help = `
 Models are named as "bletchley models" lists them, by path, as hf:org/repo/file@revision or as wheel:package. They are kept in
@@ -40,7 +41,18 @@ export function createProgram(): Command {
       outputError: (text, write) => write(text.replace(/^error: /, "bletchley: ").replace(/\n\((.*)\)\n$/, " ($1)\n")),
     })
     .addHelpText("after", help);
-  for (const add of [addChat, addGenerate, addServe, addEmbed, addPull, addModels, addBench, addExplain, addPapers])
+  for (const add of [
+    addChat,
+    addGenerate,
+    addServe,
+    addEmbed,
+    addPull,
+    addModels,
+    addBench,
+    addTune,
+    addExplain,
+    addPapers,
+  ])
     add(program);
   for (const command of everyCommand(program)) command.exitOverride().copyInheritedSettings(program);
   return program;

@@ -19,6 +19,32 @@ export function faint(text: string, stream: TerminalStream): string {
   return hasColour(stream) ? `\u001b[2m${text}\u001b[22m` : text;
 }
 
+/** Colours that tell a few names apart: of foregrounds 36, 33, 35, 32, 34. */
+const nameColours = [36, 33, 35, 32, 34] as const;
+
+/** Gives names colours, each its own in the order in which they are first met; plain text where there is no colour. */
+export class NameColours {
+  readonly #stream: TerminalStream;
+  readonly #names: string[] = [];
+
+  constructor(stream: TerminalStream) {
+    this.#stream = stream;
+  }
+
+  /** Text in the colour of a name; as it is without one. */
+  paint(text: string, name: string | undefined): string {
+    if (!name || !text || !hasColour(this.#stream)) return text;
+    if (!this.#names.includes(name)) this.#names.push(name);
+    const colour = nameColours[this.#names.indexOf(name) % nameColours.length]!;
+    return `\u001b[${colour}m${text}\u001b[39m`;
+  }
+
+  /** All names so far, each in its colour. */
+  legend(): string {
+    return this.#names.map((name) => this.paint(name, name)).join(" ");
+  }
+}
+
 /** Bytes for people, in powers of 1000: `98.4 MB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];

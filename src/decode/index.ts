@@ -24,6 +24,10 @@ export { checkSpeculation, type Speculation, SpeculationSession } from "./specul
 export { DraftCounter, type DraftStatistics } from "./speculate/statistics.ts";
 export { StopFilter } from "./stop.ts";
 export { TokenChooser } from "./token-chooser.ts";
+export { drafterNames, makeDrafters, usualCandidates } from "./tuner/candidates.ts";
 export { type CostOptions, measureCosts, usualRows } from "./tuner/measure-costs.ts";
+export { type CandidateResult, parseProfile, speculationOf, type TuningProfile } from "./tuner/profile.ts";
+export { tuningPrompts } from "./tuner/prompts.ts";
+export { type Tunable, type Tuned, type TuneOptions, tune } from "./tuner/tune.ts";
 export { checkCompatible, type Verdict, type Verifier } from "./verifier.ts";
 export { matchVerifier } from "./verifiers/match.ts";

@@ -29,39 +29,48 @@ export interface PlotOptions extends Plot.PlotOptions {
   readonly series?: readonly string[];
 }
 
+/** Height of a line of words above a plot. */
+const lineHeight = 20;
+
+const escapeXml = (text: string) => text.replace(/[&<>]/g, (c) => (c === "&" ? "&amp;" : c === "<" ? "&lt;" : "&gt;"));
+
+/** The names of series with their colours, in lines that fit the width. @returns SVG text elements, and the next line's place. */
+function legend(series: readonly string[], width: number, top: number): readonly [svg: string, bottom: number] {
+  let x = 8;
+  let y = top;
+  const parts = series.map((name, i) => {
+    // about the width of this font
+    const length = 28 + 6.6 * name.length;
+    if (x > 8 && x + length > width) {
+      x = 8;
+      y += lineHeight;
+    }
+    const part = `<text x="${x}" y="${y}" fill="${colours[i % colours.length]}">■ ${escapeXml(name)}</text>`;
+    x += length;
+    return part;
+  });
+  return [parts.join(""), series.length ? y + lineHeight : top];
+}
+
 /** A plot as the text of an SVG file. */
 export function drawPlot({ title, series = [], ...options }: PlotOptions): string {
-  const document = newDocument();
-  const top = (title ? 28 : 0) + (series.length ? 22 : 0);
+  const { width = 720, height = 360 } = options;
   const node = Plot.plot({
-    width: 720,
-    height: 360,
-    marginTop: top + 24,
+    width,
+    height,
     ...options,
     color: {
       ...(series.length ? { domain: [...series], range: [...colours] } : { scheme: "tableau10" }),
       ...options.color,
     },
-    document,
+    document: newDocument(),
   }) as unknown as SVGSVGElement;
   // a legend or a caption would wrap the picture in HTML
   const svg = node.nodeName.toLowerCase() === "svg" ? node : (node.querySelector("svg") as SVGSVGElement);
-  svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  svg.setAttribute("style", style);
   for (const element of svg.querySelectorAll("style")) element.remove();
-  const write = (text: string, x: number, y: number, attributes: Readonly<Record<string, string>>) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", "text");
-    for (const [name, value] of Object.entries({ x: String(x), y: String(y), ...attributes }))
-      element.setAttribute(name, value);
-    element.textContent = text;
-    svg.append(element);
-  };
-  if (title) write(String(title), 8, 18, { "font-size": "14", "font-weight": "600", fill: "#222" });
-  let x = 8;
-  series.forEach((name, i) => {
-    write(`■ ${name}`, x, title ? 40 : 16, { fill: colours[i % colours.length]! });
-    // about the width of this font
-    x += 24 + 6.4 * name.length;
-  });
-  return `${svg.outerHTML}\n`;
+  const heading = title ? `<text x="8" y="18" font-size="14" font-weight="600">${escapeXml(String(title))}</text>` : "";
+  const [names, top] = legend(series, width, title ? 40 : 18);
+  svg.setAttribute("y", String(title || series.length ? top : 0));
+  const total = height + (title || series.length ? top : 0);
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${total}" viewBox="0 0 ${width} ${total}" style="${style}" fill="#222">${heading}${names}${svg.outerHTML}</svg>\n`;
 }

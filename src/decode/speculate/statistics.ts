@@ -19,6 +19,8 @@ export interface DraftStatistics {
   readonly byDepth: readonly { readonly proposed: number; readonly accepted: number }[];
   /** By proposer: nodes checked and accepted; several at once are joined by `+`. */
   readonly byProposer: Readonly<Record<string, { readonly proposed: number; readonly accepted: number }>>;
+  /** Number of steps by their number of rows. */
+  readonly byRows: Readonly<Record<number, number>>;
   /** Milliseconds spent proposing and learning. */
   readonly draftMs: number;
   /** Milliseconds in the model's steps. */
@@ -35,6 +37,7 @@ export class DraftCounter {
   #accepted = 0;
   readonly #byDepth: { proposed: number; accepted: number }[] = [];
   readonly #byProposer = new Map<string, { proposed: number; accepted: number }>();
+  readonly #byRows = new Map<number, number>();
   draftMs = 0;
   modelMs = 0;
   verifyMs = 0;
@@ -44,6 +47,8 @@ export class DraftCounter {
     this.#steps++;
     if (!draft.tokens.length) this.#plainSteps++;
     this.#drafted += draft.tokens.length;
+    const rows = draft.tokens.length + 1;
+    this.#byRows.set(rows, (this.#byRows.get(rows) ?? 0) + 1);
     this.#accepted += path.length;
     const accepted = new Set(path);
     const depths = depthsOf(draft);
@@ -75,6 +80,7 @@ export class DraftCounter {
       tokensPerStep: this.#steps ? (this.#accepted + this.#steps) / this.#steps : 0,
       byDepth: this.#byDepth.map((entry) => ({ ...entry })),
       byProposer: Object.fromEntries([...this.#byProposer].map(([name, entry]) => [name, { ...entry }])),
+      byRows: Object.fromEntries(this.#byRows),
       draftMs,
       modelMs,
       verifyMs,
