@@ -27,7 +27,7 @@ export {
   prepareDecoder,
 } from "./load.ts";
 export { LocalSequenceModel, prefill, type Sequence, type SequenceModel, type SequenceStep } from "./sequence.ts";
-export { blockLength, buildStepGraph, type SiteEdit, type StepGraphOptions } from "./step-graph.ts";
+export { blockLength, buildStepGraph, type StepGraphOptions } from "./step-graph.ts";
 export { type EmbeddingRows, StepModel, type StepRequest, type StepResult } from "./step-model.ts";
 export {
   convertWeights,

@@ -3,6 +3,7 @@
  * Nothing here knows what a token is or who owns the cache.
  */
 
+import { enter, type SiteEdit, site, trace } from "../nn/index.ts";
 import { type LoweredGraph, lowerGraph } from "../runtime/index.ts";
 import { concat, type Dim, gather, input, mulDims, type Tensor } from "../tensor/index.ts";
 import { type Angles, canonicalAttention, headPieces } from "./canonical-attention.ts";
@@ -13,14 +14,11 @@ import type { Decoder } from "./decoder.ts";
 /** Positions per canonical block: the boundary between long and recent keys is a multiple of it, and so is a prompt's chunk. */
 export const blockLength = 64;
 
-/** Rewrites or reads a named site while a step is traced. */
-export type SiteEdit = (x: Tensor) => Tensor;
-
 /** Options of a step's graph. */
 export interface StepGraphOptions {
-  /** Sites whose values become outputs `tap:NAME`. */
+  /** Sites whose values become outputs `tap:NAME`: those that families name, and every module's result by its path. */
   readonly taps?: readonly string[];
-  /** Edits by site name. */
+  /** Edits by site. */
   readonly edits?: Readonly<Record<string, SiteEdit>>;
 }
 
@@ -28,8 +26,6 @@ class StepContext implements ForwardContext {
   readonly inputs: Tensor[] = [];
   readonly keys: Tensor[] = [];
   readonly values: Tensor[] = [];
-  readonly taps: Record<string, Tensor> = {};
-  readonly #options: StepGraphOptions;
   readonly #shared: {
     rows: Tensor;
     ones: Tensor;
@@ -41,8 +37,7 @@ class StepContext implements ForwardContext {
     local?: Angles;
   };
 
-  constructor(config: DecoderConfig, options: StepGraphOptions) {
-    this.#options = options;
+  constructor(config: DecoderConfig) {
     const { headCount, kvHeadCount, headDim } = config;
     const groupRows = mulDims(headCount / kvHeadCount, "n");
     const angles = (name: string): Angles => ({
@@ -99,9 +94,7 @@ class StepContext implements ForwardContext {
   }
 
   site(name: string, x: Tensor): Tensor {
-    const y = this.#options.edits?.[name]?.(x) ?? x;
-    if (this.#options.taps?.includes(name)) this.taps[`tap:${name}`] = y;
-    return y;
+    return site(name, x, "model");
   }
 }
 
@@ -114,14 +107,19 @@ class StepContext implements ForwardContext {
  * axis of 1 is what ONNX Runtime's fused kernels want of activations.
  */
 export function buildStepGraph(decoder: Decoder, options: StepGraphOptions = {}): LoweredGraph {
-  const context = new StepContext(decoder._config, options);
+  const context = new StepContext(decoder._config);
   const embeddings = context.input("embeddings", [1, "n", decoder._config.hiddenSize]);
   const wanted = context.input("wanted", ["r"], "i64");
-  const hidden = decoder.hidden(embeddings, context);
-  const logits = decoder.logits(gather(hidden, wanted, 1));
+  const { result, taps } = trace(options, () =>
+    enter(decoder, () => {
+      const hidden = decoder.hidden(embeddings, context);
+      return { logits: decoder.logits(gather(hidden, wanted, 1)), hidden };
+    }),
+  );
+  const tapped = Object.fromEntries(Object.entries(taps).map(([path, x]) => [`tap:${path}`, x]));
   return lowerGraph(
     context.inputs,
-    { logits, hidden, keys: concat(context.keys, 0), values: concat(context.values, 0), ...context.taps },
+    { ...result, keys: concat(context.keys, 0), values: concat(context.values, 0), ...tapped },
     { name: `${decoder._config.family} step` },
   );
 }

@@ -1,7 +1,9 @@
 /**
  * Tables of vectors.
  */
-import { embedding, Parameter, type Tensor } from "../tensor/index.ts";
+import { embedding, type Parameter, type Tensor } from "../tensor/index.ts";
+import { newParameter } from "./initialize.ts";
+import { normal } from "./initializers.ts";
 import { Module } from "./module.ts";
 
 /** A vector per token. */
@@ -11,7 +13,7 @@ export class Embedding extends Module {
 
   constructor(vocabulary: number, features: number) {
     super();
-    this.weight = new Parameter("weight", "f32", [vocabulary, features]);
+    this.weight = newParameter("weight", [vocabulary, features], normal());
   }
 
   /** `i64[…] → f32[…, features]`. */

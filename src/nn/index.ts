@@ -1,5 +1,24 @@
-/** Modules and layers. */
+/** Modules, layers, blocks, and what is done to whole trees of them. */
+export * from "./attend.ts";
+export * from "./attention.ts";
+export * from "./buffer.ts";
+export * from "./channel-norm.ts";
+export * from "./convolution.ts";
+export { Dropout, fillDropoutMask } from "./dropout.ts";
 export * from "./embedding.ts";
+export * from "./freeze.ts";
+export * from "./initialize.ts";
+export * from "./initializers.ts";
 export * from "./linear.ts";
+export * from "./mlp.ts";
 export * from "./module.ts";
 export * from "./norm.ts";
+export * from "./path-pattern.ts";
+export * from "./pooling.ts";
+export * from "./recurrent.ts";
+export * from "./relative-bias.ts";
+export * from "./sequential.ts";
+export * from "./state-dict.ts";
+export * from "./tracing.ts";
+export * from "./transformer.ts";
+export * from "./unet.ts";

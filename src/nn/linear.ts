@@ -2,7 +2,9 @@
  * Linear layers, alone and in groups that read the same input. How the product is computed can be replaced (8-bit
  * columns, 4-bit blocks …) without the layer's owner knowing.
  */
-import { concat, matmul, Parameter, split, type Tensor, transpose, withScope } from "../tensor/index.ts";
+import { concat, matmul, type Parameter, split, type Tensor, transpose } from "../tensor/index.ts";
+import { newParameter } from "./initialize.ts";
+import { linearDefault, uniformByFan } from "./initializers.ts";
 import { Module } from "./module.ts";
 
 /** Another way to compute `x × Wᵀ`, with parameters of its own. */
@@ -24,8 +26,8 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: { readonly bias?: boolean } = {}) {
     super();
-    this.weight = new Parameter("weight", "f32", [outFeatures, inFeatures]);
-    if (options.bias) this.bias = new Parameter("bias", "f32", [outFeatures]);
+    this.weight = newParameter("weight", [outFeatures, inFeatures], linearDefault);
+    if (options.bias) this.bias = newParameter("bias", [outFeatures], uniformByFan(inFeatures));
   }
 
   /** Number of inputs. */
@@ -73,7 +75,7 @@ export class LinearGroup extends Module {
     const parts = this.parts;
     if (!this._kernel)
       return concat(
-        parts.map((part, i) => withScope(this._names[i]!, () => part.forward(x))),
+        parts.map((part) => part.forward(x)),
         -1,
       );
     const y = this._kernel.apply(x);
@@ -89,7 +91,7 @@ export class LinearGroup extends Module {
 
   /** The results one by one. */
   forward(x: Tensor): readonly Tensor[] {
-    if (!this._kernel) return this.parts.map((part, i) => withScope(this._names[i]!, () => part.forward(x)));
+    if (!this._kernel) return this.parts.map((part) => part.forward(x));
     return split(
       this.packed(x),
       this.parts.map((part) => part.outFeatures),

@@ -1,7 +1,9 @@
 /**
  * Normalisation layers.
  */
-import { layerNorm, Parameter, rmsNorm, skipRmsNorm, type Tensor } from "../tensor/index.ts";
+import { layerNorm, type Parameter, rmsNorm, skipRmsNorm, type Tensor } from "../tensor/index.ts";
+import { newParameter } from "./initialize.ts";
+import { constantly, ones, zeros } from "./initializers.ts";
 import { Module } from "./module.ts";
 
 /** Root-mean-square normalisation (Zhang and Sennrich 2019). */
@@ -14,7 +16,7 @@ export class RmsNorm extends Module {
   /** @param options `offset` is added to the weight before use (Gemma stores `weight − 1`). */
   constructor(features: number, options: { readonly epsilon: number; readonly offset?: number }) {
     super();
-    this.weight = new Parameter("weight", "f32", [features]);
+    this.weight = newParameter("weight", [features], constantly(1 - (options.offset ?? 0)));
     this._epsilon = options.epsilon;
     this._offset = options.offset ?? 0;
   }
@@ -43,11 +45,11 @@ export class LayerNorm extends Module {
   readonly bias: Parameter;
   readonly _epsilon: number;
 
-  constructor(features: number, options: { readonly epsilon: number }) {
+  constructor(features: number, options: { readonly epsilon?: number } = {}) {
     super();
-    this.weight = new Parameter("weight", "f32", [features]);
-    this.bias = new Parameter("bias", "f32", [features]);
-    this._epsilon = options.epsilon;
+    this.weight = newParameter("weight", [features], ones);
+    this.bias = newParameter("bias", [features], zeros);
+    this._epsilon = options.epsilon ?? 1e-5;
   }
 
   /** Normalises the last axis. */

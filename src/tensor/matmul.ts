@@ -5,7 +5,7 @@ import { dtypes } from "../util/dtype.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
 import { sumTo } from "./broadcast.ts";
-import { broadcastShapes, type Dim, shapeText } from "./dims.ts";
+import { broadcastShapes, type Dim, shapeSize, shapeText } from "./dims.ts";
 import { add, mul } from "./elementwise.ts";
 import { reshape, transpose, unsqueeze } from "./movement.ts";
 import { defineOp, type Tensor } from "./tensor.ts";
@@ -29,9 +29,17 @@ const matmulOp = defineOp({
   },
   vjp({ inputs: [a, b] }, [cotangent]) {
     if (!cotangent) return [undefined, undefined];
-    return [sumTo(matmul(cotangent, swapLast(b!)), a!.shape), sumTo(matmul(swapLast(a!), cotangent), b!.shape)];
+    const dA = sumTo(matmul(cotangent, swapLast(b!)), a!.shape);
+    // many matrices times one are rows of a single product, and so is the gradient: no sum over a batch of products
+    if (b!.rank === 2 && a!.rank > 2) return [dA, matmul(swapLast(asRows(a!)), asRows(cotangent))];
+    return [dA, sumTo(matmul(swapLast(a!), cotangent), b!.shape)];
   },
 });
+
+/** All leading axes as one. */
+function asRows(x: Tensor): Tensor {
+  return reshape(x, [shapeSize(x.shape.slice(0, -1)), x.shape[x.rank - 1]!]);
+}
 
 /** Swaps the last two axes. */
 export function swapLast(x: Tensor): Tensor {
