@@ -50,7 +50,7 @@ export interface ModelFlags {
 /** Adds the options that say how a model is loaded. */
 export function addModelOptions(command: Command): Command {
   return command
-    .option("--no-draft", "decode token by token, even where tuning has found something faster")
+    .option("--no-draft", "decode token by token, whatever tuning has found")
     .option("--form <name>", "weight form, such as int8 or f32")
     .option("--threads <n>", "threads of the engine; all cores by default", wholeFrom(1, 1024))
     .option("--context <n>", "longest sequence in tokens; the model's own limit by default", wholeFrom(2, 2 ** 24))

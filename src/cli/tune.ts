@@ -20,9 +20,9 @@ interface TuneFlags extends ModelFlags {
 }
 
 const help = `
-Measures what a step of 1 to 64 tokens costs here, lets every way of drafting answer half of the prompts, chooses the fastest (plain
-decoding is one of them), and checks the choice on the other half. chat, generate and serve then decode that way. The text never
-changes: only how fast it comes.
+Measures what a step of 1 to 64 tokens costs here, lets every way of drafting answer half of the prompts, chooses the fastest
+(plain decoding is one of them), and checks the choice on the other half. chat, generate and serve then decode that way. The
+text never changes: only how fast it comes.
 
 --prompts takes a text file with one prompt a line, or JSON lines that have "prompt", or "turns" of which the first counts.
 
