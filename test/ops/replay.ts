@@ -73,9 +73,12 @@ export async function replay(
 }
 
 /**
- * Cases with those first that are no graph: once ONNX Runtime has run in a thread, it flushes the smallest floats there to
- * zero, and conversions of bit patterns are about them.
+ * Cases with those of bit patterns first: once ONNX Runtime has run in a thread, it flushes the smallest floats there to zero,
+ * and they are what conversions of bit patterns are about.
  */
-export function inReplayOrder(family: Family, cases: readonly GoldenCase[]): GoldenCase[] {
-  return [...cases].sort((a, b) => Number(a.op in family.golden) - Number(b.op in family.golden));
+export function inReplayOrder<Job extends { readonly family: Family; readonly golden: GoldenCase }>(
+  jobs: readonly Job[],
+): Job[] {
+  const later = ({ family, golden }: Job) => Number(!(golden.op in (family.nanBits ?? {})));
+  return [...jobs].sort((a, b) => later(a) - later(b));
 }

@@ -23,7 +23,7 @@ describe("golden values", () => {
   for (const [name, family] of Object.entries(families))
     describe(name, () => {
       const cases = goldenCases(name);
-      for (const golden of inReplayOrder(family, cases))
+      for (const { golden } of inReplayOrder(cases.map((golden) => ({ family, golden }))))
         it(`${golden.op}: ${golden.name}`, () => replay(family, golden, noteOps));
 
       it("no row is left over", () => {

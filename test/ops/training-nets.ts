@@ -291,6 +291,9 @@ const runs: Readonly<Record<string, (golden: GoldenCase) => Promise<Record<strin
   trainConvNet: runConv,
 };
 
+/** Whether a golden case is a training run. */
+export const isTraining = ({ op }: GoldenCase): boolean => op in runs;
+
 /** How close a run stays: closer to losses, norms and final parameters than the file asks. */
 function toleranceOf(golden: GoldenCase, name: string): Tolerance {
   if (name === "losses" || name === "gradientNorms") return { abs: 0, rel: 1e-4 };
