@@ -170,6 +170,24 @@ describe("checkpointed", () => {
     for (const name of ["y", "dx", "dw"]) expect(got[name]!.toNumbers(), name).toEqual(want[name]!.toNumbers());
   });
 
+  it("gives parameters that the function uses their gradients", async () => {
+    const weight = new t.Parameter("weight", "f32", [4, 4], numbers([4, 4], 2));
+    const results = await Promise.all(
+      [false, true].map((wrap) =>
+        evaluate(
+          ({ x }) => {
+            const y = layers(x!, weight.tensor, wrap).sum();
+            return { dw: t.gradients(y, [weight.tensor])[0]! };
+          },
+          { x: inputs.x },
+        ),
+      ),
+    );
+    const [want, got] = results.map(({ dw }) => dw!.toNumbers());
+    expect(got).toEqual(want);
+    expect(want!.some((v) => v !== 0)).toBe(true);
+  });
+
   it("composes with itself and with gradients of gradients", async () => {
     const second =
       (wrap: boolean) =>
