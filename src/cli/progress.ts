@@ -45,6 +45,7 @@ export function progressLine(progress: Progress, start: ProgressStart, now: numb
     parts.push(unit === "bytes" ? `${formatBytes(rate)}/s` : `${rate.toFixed(rate < 10 ? 1 : 0)}/s`);
     if (total && done < total) parts.push(`${formatSeconds((total - done) / rate)} left`);
   }
+  if (progress.detail) parts.push(progress.detail);
   const rest = parts.join("  ");
   const room = columns - [...rest].length - 3;
   return room > 8 ? `${cut(task, room)}  ${rest}` : cut(rest, columns - 1);

@@ -10,6 +10,7 @@ export {
 } from "./explain.ts";
 export { exportOnnx, writeOnnx } from "./export.ts";
 export { type Exportable, inlineLimitBytes, type WriteOnnxOptions, type WrittenOnnx } from "./export-parts.ts";
+export { type FileStore, memoryFiles, openFolder } from "./file-store.ts";
 export { formatExplanation } from "./format-explanation.ts";
 export { type LoweredGraph, type LowerOptions, lowerGraph } from "./lower.ts";
 export type { WorkerEngine } from "./node/worker-engine.ts";

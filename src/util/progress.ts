@@ -10,6 +10,8 @@ export interface Progress {
   readonly done: number;
   /** Amount in total, if known. */
   readonly total?: number;
+  /** What changes on the way, such as the loss of the last step. */
+  readonly detail?: string;
   /** Unit of `done` and `total`. */
   readonly unit: "bytes" | "tensors" | "tokens" | "steps";
 }

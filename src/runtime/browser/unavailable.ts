@@ -32,3 +32,8 @@ export async function writeOnnxFile(): Promise<never> {
 export async function openWeights(): Promise<never> {
   return unavailable("keeping converted weights on disk");
 }
+
+/** Stands for a folder on disk. @throws `unsupported`, always. */
+export async function openFolderFiles(): Promise<never> {
+  return fail("unsupported", "a folder needs Node; in a browser, give a FileStore of your own, or memoryFiles()");
+}
