@@ -5,6 +5,7 @@
  */
 import { onnxTypeOf } from "./cast.ts";
 import { nodesBehind, pullback } from "./grad.ts";
+import { straightThrough } from "./gradient-flow.ts";
 import type { LowerContext } from "./lowering.ts";
 import { applyOp, defineOp, type GraphNode, type OpCall, scalar, type Tensor, withScope } from "./tensor.ts";
 
@@ -78,8 +79,12 @@ const checkpointOp = defineOp<{ readonly results: number }>({
     const [made, outside] = [inputs.slice(0, results), inputs.slice(results)];
     const at = made.findIndex((_, i) => cotangents[i]);
     if (at < 0) return inputs.map(() => undefined);
+    // stand-ins, so that gradients end here and do not go on through what the inputs are made of; parameters and constants
+    // need not be copied
     const later = outside.map((x) =>
-      isLeaf(x) && x.node.op.name !== "input" ? x : afterOp([x, cotangents[at]!, made[at]!], {})[0]!,
+      isLeaf(x) && x.node.op.name !== "input"
+        ? straightThrough(x, x)
+        : afterOp([x, cotangents[at]!, made[at]!], {})[0]!,
     );
     const recomputed = again(made, new Map(outside.map((x, i) => [x, later[i]!])));
     const used = recomputed.flatMap((y, i) => (cotangents[i] ? [[y, cotangents[i]] as const] : []));

@@ -13,6 +13,7 @@ import { clip } from "./elementwise-extrema.ts";
 import { abs, floor, round } from "./functions.ts";
 import { gather } from "./gather.ts";
 import { pullback } from "./grad.ts";
+import { straightThrough } from "./gradient-flow.ts";
 import { matmul, swapLast } from "./matmul.ts";
 import { reshape, squeeze, transpose, unsqueeze } from "./movement.ts";
 import { split } from "./slice.ts";
@@ -145,7 +146,10 @@ const sampleOp = defineOp<SampleAttributes>({
     }),
   ],
   vjp({ inputs: [x, grid], attributes }, [c]) {
-    return c ? pullback([sampleByGathering(x!, grid!, attributes)], [c], [x!, grid!]) : [undefined, undefined];
+    if (!c) return [undefined, undefined];
+    // stand-ins, because a grid may be made from x: gradients must end here, not go on through what it is made of
+    const inputs = [straightThrough(x!, x!), straightThrough(grid!, grid!)] as const;
+    return pullback([sampleByGathering(...inputs, attributes)], [c], inputs);
   },
 });
 

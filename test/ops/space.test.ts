@@ -6,6 +6,7 @@ import { compile, getDefaultEngine } from "../../src/runtime/index.ts";
 import type { Dim, Tensor } from "../../src/tensor/index.ts";
 import * as t from "../../src/tensor/index.ts";
 import { NDArray } from "../../src/util/ndarray.ts";
+import { expectGradients } from "./differences.ts";
 import { numbers } from "./rows/row.ts";
 
 afterAll(async () => {
@@ -34,6 +35,13 @@ describe("max pooling", () => {
     ]);
   });
 });
+
+it("a grid that is made from the image itself gets each gradient once", () =>
+  expectGradients("gridSample", {
+    inputs: () => ({ x: numbers([1, 2, 3, 3], 8) }),
+    apply: ({ x }) => t.gridSample(x!, x!.slice({ axis: 1 }).transpose([0, 2, 3, 1]).mul(0.3), { padding: "border" }),
+    step: 1 / 1024,
+  }));
 
 describe("symbolic sizes", () => {
   it("pool any number of images, and enlarge images of any size", async () => {
