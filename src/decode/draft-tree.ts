@@ -15,9 +15,14 @@ export interface DraftTree {
   readonly proposers?: readonly string[];
   /**
    * Distributions that the children of a node were drawn from, `[vocabulary]`, by node (−1 for the root): what verifiers of
-   * random drafts need. Children stand in the order in which they were drawn.
+   * random drafts need.
    */
   readonly distributions?: ReadonlyMap<number, Float64Array>;
+  /**
+   * Nodes that were drawn below a node (−1 for the root), in the order of drawing, repeated as often as they were drawn; the children in
+   * their order when absent.
+   */
+  readonly draws?: ReadonlyMap<number, readonly number[]>;
 }
 
 /** The draft of nothing: the step is then a plain one. */

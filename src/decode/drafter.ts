@@ -45,10 +45,10 @@ export interface DraftSession {
 }
 
 /**
- * How the tokens of a tree come about: looked up, or drawn from distributions with or without replacement. Verifiers that use
- * the distributions are only exact for the right kind.
+ * How the tokens of a tree come about: looked up, or drawn from distributions: one draw below each node (`chain`), several independent
+ * ones, or several without replacement. Verifiers that use the distributions are only exact for the right kind.
  */
-export type DraftKind = "deterministic" | "independent" | "without-replacement";
+export type DraftKind = "deterministic" | "chain" | "independent" | "without-replacement";
 
 /** A drafter: what it has learned lives as long as it does, across texts. */
 export interface Drafter {

@@ -64,6 +64,11 @@ function withForced(forced: readonly number[], draft: DraftTree): StepPlan {
       ...(draft.distributions && {
         distributions: new Map([...draft.distributions].map(([node, q]) => [node + forced.length, q])),
       }),
+      ...(draft.draws && {
+        draws: new Map(
+          [...draft.draws].map(([node, drawn]) => [node + forced.length, drawn.map((child) => child + forced.length)]),
+        ),
+      }),
     },
   };
 }

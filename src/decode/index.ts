@@ -3,6 +3,16 @@ export type { Constraint, TokenMask } from "./constraints/constraint.ts";
 export * from "./draft-tree.ts";
 export * from "./drafter.ts";
 export { ContextRecycling, type ContextRecyclingOptions } from "./drafters/context-recycling.ts";
+export {
+  type Beam,
+  beamChildren,
+  type DraftShape,
+  drawWithoutReplacement,
+  gumbel,
+  shapeDepth,
+  shapeNodes,
+} from "./drafters/draft-shapes.ts";
+export { ModelDrafter, type ModelDrafterOptions } from "./drafters/model-drafter.ts";
 export { type PromptLookupOptions, promptLookup } from "./drafters/prompt-lookup.ts";
 export { SuffixDrafter, type SuffixDrafterOptions } from "./drafters/suffix-automaton.ts";
 export {
@@ -30,4 +40,6 @@ export { type CandidateResult, parseProfile, speculationOf, type TuningProfile }
 export { tuningPrompts } from "./tuner/prompts.ts";
 export { type Tunable, type Tuned, type TuneOptions, tune } from "./tuner/tune.ts";
 export { checkCompatible, type Verdict, type Verifier } from "./verifier.ts";
+export { kSeqRho, kSeqVerifier } from "./verifiers/k-seq.ts";
 export { matchVerifier } from "./verifiers/match.ts";
+export { recursiveRejection, speculativeSampling } from "./verifiers/rejection.ts";

@@ -100,6 +100,11 @@ export class Sampler {
     return out;
   }
 
+  /** A random number from 0 to 1 of this text's own, for rules that decide by chance. */
+  uniform(): number {
+    return this.#random.next();
+  }
+
   /** The next token. @throws `nan` when no logit is a finite number. */
   sample(logits: Float32Array): number {
     const adjusted = this.adjust(logits);

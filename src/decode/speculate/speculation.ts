@@ -70,7 +70,8 @@ export class SpeculationSession {
     this.verifier = effectiveVerifier(setup, sampling);
     this.#calibration = setup.calibration ?? new Calibration();
     this.#costs = setup.costs ?? cautiousCosts;
-    this.#random = new Random((sampling.seed ?? 0) ^ 0x5bd1e995);
+    // under a fixed seed a fixed stream of its own; otherwise a new one, since fixed drafts would bias sampled texts
+    this.#random = new Random(sampling.seed ?? Math.floor(Math.random() * 2 ** 48), 1);
   }
 
   /** Begins a text. @throws `argument` when drafters and verifier do not fit. */
@@ -111,8 +112,12 @@ export class SpeculationSession {
     if (!proposals.length) return emptyDraft;
     if (this.verifier !== matchVerifier) {
       const { drafter, tree } = proposals[0]!;
-      const limited = limitDraft(tree, maxDepth, maxNodes);
-      return { ...limited, proposers: limited.tokens.map(() => drafter) };
+      if (tree.tokens.length > maxNodes || Math.max(...depthsOf(tree)) > maxDepth)
+        fail(
+          "internal",
+          `drafter "${drafter}" proposed more than the ${maxNodes} nodes or ${maxDepth} levels it was asked for`,
+        );
+      return { ...tree, proposers: tree.tokens.map(() => drafter) };
     }
     let tree = joinDrafts(proposals);
     if (constraint) tree = pruneForbidden(tree, constraint);

@@ -9,7 +9,7 @@ import type { Verifier } from "../verifier.ts";
 /** Exact for every draft; the text equals that of plain decoding with the same seed. */
 export const matchVerifier: Verifier = {
   name: "match",
-  kinds: ["deterministic", "independent", "without-replacement"],
+  kinds: ["deterministic", "chain", "independent", "without-replacement"],
   verify(draft, logits, chooser) {
     const children = childrenOf(draft);
     const path: number[] = [];
