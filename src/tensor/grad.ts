@@ -7,6 +7,7 @@ import { NDArray } from "../util/ndarray.ts";
 import { broadcastTo } from "./broadcast.ts";
 import { shapeText } from "./dims.ts";
 import { add } from "./elementwise.ts";
+import { straightThrough } from "./gradient-flow.ts";
 import { constant, type GraphNode, type Tensor } from "./tensor.ts";
 
 /** Nodes behind some tensors, inputs before users. */
@@ -72,13 +73,21 @@ export function gradients(y: Tensor, inputs: readonly Tensor[]): Tensor[] {
 /** Function of tensors whose result is a scalar. */
 export type ScalarFunction<Arguments extends readonly Tensor[]> = (...inputs: Arguments) => Tensor;
 
-/** Turns a scalar function into one that returns its value and its gradients with respect to all arguments. */
+/** Arguments that know nothing of each other: of one that is made from another, a function sees the value alone. */
+function independent<Arguments extends readonly Tensor[]>(inputs: Arguments): Arguments {
+  // inputs of a graph and parameters already are, each for itself
+  if (new Set(inputs).size === inputs.length && inputs.every(({ node }) => !node.inputs.length)) return inputs;
+  return inputs.map((x) => straightThrough(x, x)) as unknown as Arguments;
+}
+
+/** Turns a scalar function into one that returns its value and its partial gradients with respect to all arguments. */
 export function valueAndGrad<Arguments extends readonly Tensor[]>(
   f: ScalarFunction<Arguments>,
 ): (...inputs: Arguments) => { value: Tensor; gradients: Tensor[] } {
   return (...inputs) => {
-    const value = f(...inputs);
-    return { value, gradients: gradients(value, inputs) };
+    const own = independent(inputs);
+    const value = f(...own);
+    return { value, gradients: gradients(value, own) };
   };
 }
 
@@ -105,7 +114,8 @@ export function vjp<Arguments extends readonly Tensor[]>(
   f: (...inputs: Arguments) => Tensor | readonly Tensor[],
 ): (...inputs: Arguments) => VectorJacobian {
   return (...inputs) => {
-    const values = [f(...inputs)].flat() as readonly Tensor[];
+    const own = independent(inputs);
+    const values = [f(...own)].flat() as readonly Tensor[];
     return {
       values,
       pull(...cotangents) {
@@ -116,7 +126,7 @@ export function vjp<Arguments extends readonly Tensor[]>(
           if (c.dtype !== y.dtype || String(c.shape) !== String(y.shape))
             fail("shape", `vjp: the cotangent of value ${i} should be ${y}, got ${c}`);
         });
-        return pullback(values, cotangents, inputs);
+        return pullback(values, cotangents, own);
       },
     };
   };

@@ -121,6 +121,25 @@ describe("vjp", () => {
   });
 });
 
+it("arguments made from each other have partial gradients", async () => {
+  const { a, b, c, d } = await evaluate(
+    ({ x }) => {
+      const [a, b] = t.grad((p: Tensor, q: Tensor) => p.mul(q).sum())(x!, x!.mul(3));
+      const [c, d] = t
+        .vjp((p: Tensor, q: Tensor) => p.mul(q.square()))(x!, x!)
+        .pull(t.constant(NDArray.from([1, 1])));
+      return { a: a!, b: b!, c: c!, d: d! };
+    },
+    { x: NDArray.from([2, 5]) },
+  );
+  expect([a, b, c, d].map((g) => g!.toNumbers())).toEqual([
+    [6, 15],
+    [2, 5],
+    [4, 25],
+    [8, 50],
+  ]);
+});
+
 describe("shared work", () => {
   it("is not done twice for gradients", () => {
     const f = ({ x, w1 }: Named) => {
