@@ -2,6 +2,7 @@
  * What a drafter is: something that guesses the next tokens. It knows the text and what the model said of earlier guesses; it
  * knows neither how guesses are checked nor what they cost.
  */
+import type { NDArray } from "../util/ndarray.ts";
 import type { Random } from "../util/random.ts";
 import type { DraftTree } from "./draft-tree.ts";
 import type { SamplingOptions } from "./options.ts";
@@ -38,6 +39,11 @@ export interface StepOutcome {
 export interface DraftSession {
   /** Guesses the tokens after `request.tokens`; an empty tree when it has no idea. */
   propose(request: DraftRequest): DraftTree | Promise<DraftTree>;
+  /**
+   * Learns from the prompt as the model read it. A drafter that has this makes reading somewhat slower, because the logits of every token
+   * are then computed. @param first place of the chunk in the text. @param logits of its rows, `[rows, vocabulary]`.
+   */
+  observePrompt?(tokens: readonly number[], first: number, logits: NDArray): void;
   /** Learns what came of a step, whether or not its own guesses were used. */
   observe?(outcome: StepOutcome): void;
   /** Frees what the text held. */

@@ -106,7 +106,12 @@ export async function* generate(
   const speculating = speculation && (await SpeculationSession.open(speculation, prompt, options, tokenizer.vocabSize));
   try {
     const started = performance.now();
-    const logits = await prefill(sequence, prompt.slice(cachedTokens), () => throwIfAborted(signal));
+    const logits = await prefill(
+      sequence,
+      prompt.slice(cachedTokens),
+      () => throwIfAborted(signal),
+      speculating?.promptVisitor(prompt, cachedTokens),
+    );
     const first = chooser.choose(logits);
     chooser.take(first);
     const firstAt = performance.now();

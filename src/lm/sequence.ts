@@ -107,12 +107,15 @@ export class LocalSequenceModel implements SequenceModel {
 /**
  * Runs and commits a prompt in canonical chunks.
  * @param onChunk called with the number of tokens done; may throw to stop between chunks.
+ * @param visit gets the logits of every row of a chunk, `[rows, vocabulary]`, and the number of tokens before it; without it only those of
+ * the last row are computed.
  * @returns logits after the last token, `[vocabulary]`.
  */
 export async function prefill(
   sequence: Sequence,
   tokens: readonly number[],
   onChunk?: (done: number) => void,
+  visit?: (first: number, logits: NDArray) => void,
 ): Promise<Float32Array> {
   if (!tokens.length)
     fail("argument", "prefill: the prompt has no tokens; begin with the model's beginning-of-sequence token");
@@ -121,9 +124,16 @@ export async function prefill(
     onChunk?.(at);
     const count = Math.min(sequence.room, tokens.length - at);
     const last = at + count === tokens.length;
-    const result = await sequence.step({ tokens: tokens.slice(at, at + count), wanted: [count - 1] });
+    const result = await sequence.step({
+      tokens: tokens.slice(at, at + count),
+      ...(visit ? {} : { wanted: [count - 1] }),
+    });
     await sequence.commit(Array.from({ length: count }, (_, i) => i));
-    if (last) logits = result.logits.data as Float32Array;
+    visit?.(at, result.logits);
+    if (last) {
+      const { data, shape } = result.logits;
+      logits = (data as Float32Array).subarray(data.length - shape[1]!);
+    }
     at += count;
   }
   return logits!;

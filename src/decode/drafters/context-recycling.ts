@@ -3,6 +3,7 @@
  * were seen and by the last one otherwise, and the tree is grown best first instead of by a fixed template. Follows the outlook of
  * the paper (Luo et al. 2024), see `token-recycling.ts` for the method as published.
  */
+import type { NDArray } from "../../util/ndarray.ts";
 import type { DraftTree } from "../draft-tree.ts";
 import type { Drafter, DraftRequest, StepOutcome } from "../drafter.ts";
 
@@ -13,6 +14,8 @@ export interface ContextRecyclingOptions {
   readonly pairs?: number;
   /** Most nodes that are proposed; 40 by default. */
   readonly nodes?: number;
+  /** Whether prompts are learned from as well; `false` by default, because reading them takes longer then. */
+  readonly prompts?: boolean;
 }
 
 /** Successors kept of a context. */
@@ -57,12 +60,15 @@ export class ContextRecycling implements Drafter {
   readonly #ids = new Int32Array(width);
   readonly #logits = new Float32Array(width);
 
-  constructor({ vocabSize, pairs = 65_536, nodes = 40 }: ContextRecyclingOptions) {
+  readonly #prompts: boolean;
+
+  constructor({ vocabSize, pairs = 65_536, nodes = 40, prompts = false }: ContextRecyclingOptions) {
     this.#single = new SuccessorTable(vocabSize);
     this.#pairs = new SuccessorTable(pairs);
     this.#keys = new Int32Array(2 * pairs).fill(-1);
     this.#mask = pairs - 1;
     this.#nodes = nodes;
+    this.#prompts = prompts;
   }
 
   get byteLength(): number {
@@ -78,6 +84,18 @@ export class ContextRecycling implements Drafter {
         return this.#grow(before, tokens[tokens.length - 1]!, maxDepth, Math.min(maxNodes, this.#nodes));
       },
       observe: (outcome: StepOutcome) => this.#observe(before, outcome),
+      ...(this.#prompts && {
+        observePrompt: (tokens: readonly number[], first: number, logits: NDArray) => {
+          const [rows, vocabulary] = logits.shape as [number, number];
+          const data = logits.data as Float32Array;
+          for (let row = 0; row < rows; row++)
+            this.#store(
+              tokens[first + row - 1] ?? -1,
+              tokens[first + row]!,
+              data.subarray(row * vocabulary, (row + 1) * vocabulary),
+            );
+        },
+      }),
     };
   }
 

@@ -4,6 +4,7 @@
  * training, no draft model and no corpus.
  */
 import { fail } from "../../util/errors.ts";
+import type { NDArray } from "../../util/ndarray.ts";
 import type { DraftTree } from "../draft-tree.ts";
 import type { Drafter, DraftRequest, StepOutcome } from "../drafter.ts";
 
@@ -16,6 +17,8 @@ export interface TokenRecyclingOptions {
   readonly template?: readonly (readonly number[])[];
   /** `all` rows of a step are learned from, as in the paper, or the `accepted` tokens alone (the control without trash). */
   readonly learns?: "all" | "accepted";
+  /** Whether prompts fill the matrix, too; the paper leaves them out, and reading them takes somewhat longer then. */
+  readonly prompts?: boolean;
 }
 
 /** Children of each inner node of the paper's tree, as `path: ranks` (an empty path is the root). */
@@ -79,18 +82,26 @@ export class TokenRecycling implements Drafter {
   readonly #width: number;
   readonly #nodes: readonly TemplateNode[];
   readonly #learnsAll: boolean;
+  readonly #prompts: boolean;
   readonly #top: Int32Array;
   /** For each node of the template, in how many steps it lay on the way that the text took. */
   readonly #hits: Int32Array;
   #steps = 0;
 
   /** @throws `argument` for a template whose paths lack their parents. */
-  constructor({ vocabSize, successors = 8, template = paperTemplate, learns = "all" }: TokenRecyclingOptions) {
+  constructor({
+    vocabSize,
+    successors = 8,
+    template = paperTemplate,
+    learns = "all",
+    prompts = false,
+  }: TokenRecyclingOptions) {
     this.#width = successors;
     // −1 marks successors that were never seen: the paper's zeros would draft token 0 eight times
     this.#matrix = new Int32Array(vocabSize * successors).fill(-1);
     this.#nodes = templateNodes(template, successors);
     this.#learnsAll = learns === "all";
+    this.#prompts = prompts;
     this.#top = new Int32Array(successors);
     this.#hits = new Int32Array(template.length);
   }
@@ -125,6 +136,14 @@ export class TokenRecycling implements Drafter {
         if (proposed) this.#count(proposed.tree, proposed.nodes, outcome.gained);
         this.#observe(outcome);
       },
+      ...(this.#prompts && {
+        observePrompt: (tokens: readonly number[], first: number, logits: NDArray) => {
+          const [rows, vocabulary] = logits.shape as [number, number];
+          const data = logits.data as Float32Array;
+          for (let row = 0; row < rows; row++)
+            this.#replace(tokens[first + row]!, data.subarray(row * vocabulary, (row + 1) * vocabulary));
+        },
+      }),
     };
   }
 

@@ -3,6 +3,7 @@
  * became of it.
  */
 import { fail } from "../../util/errors.ts";
+import type { NDArray } from "../../util/ndarray.ts";
 import { Random } from "../../util/random.ts";
 import type { Constraint } from "../constraints/constraint.ts";
 import { checkDraft, type DraftTree, depthsOf, emptyDraft, limitDraft } from "../draft-tree.ts";
@@ -134,6 +135,15 @@ export class SpeculationSession {
       maxDepth,
       baseRows,
     }).draft;
+  }
+
+  /** What a prompt's rows are shown to, if any drafter learns from them. */
+  promptVisitor(prompt: readonly number[], cached: number): ((first: number, logits: NDArray) => void) | undefined {
+    const learning = this.#sessions.filter(({ session }) => session.observePrompt);
+    if (!learning.length) return undefined;
+    return (first, logits) => {
+      for (const { session } of learning) session.observePrompt!(prompt, cached + first, logits);
+    };
   }
 
   /** Learns from a step. @param tokens all tokens after it. */
