@@ -50,7 +50,8 @@ const byId = (a: Regex, b: Regex) => a.id - b.id;
 function compareWords(a: string, b: string): number {
   const n = Math.min(a.length, b.length);
   for (let i = 0; i < n; i++) {
-    if (a.charCodeAt(i) !== b.charCodeAt(i)) return a.codePointAt(i)! - b.codePointAt(i)! || a.charCodeAt(i) - b.charCodeAt(i);
+    if (a.charCodeAt(i) !== b.charCodeAt(i))
+      return a.codePointAt(i)! - b.codePointAt(i)! || a.charCodeAt(i) - b.charCodeAt(i);
   }
   return a.length - b.length;
 }
@@ -402,8 +403,7 @@ export class Regexes {
         return term.min === 0 ? 0 : term.min * this.shortest(term.parts[0]!);
       default: {
         let least = Infinity;
-        for (let i = term.min; i < term.max; i++)
-          least = Math.min(least, [...term.words[i]!.slice(term.depth)].length);
+        for (let i = term.min; i < term.max; i++) least = Math.min(least, [...term.words[i]!.slice(term.depth)].length);
         return least;
       }
     }

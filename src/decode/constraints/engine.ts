@@ -1,0 +1,137 @@
+/**
+ * Compiles schemas, patterns, grammars and choices for one tokenizer. What is compiled is shared by all texts; a text's own
+ * state is a {@link Constraint}. Knows how the parts fit together and none of their insides.
+ */
+import { fail } from "../../util/index.ts";
+import type { Constraint } from "./constraint.ts";
+import { ValuePosition } from "./json/containers.ts";
+import { Formulas, type Json } from "./json/formula.ts";
+import { OuterPlace, type Spacing } from "./json/place.ts";
+import { fromPlain, readJson } from "./json/read-json.ts";
+import { Solver } from "./json/solver.ts";
+import { Tracks } from "./json/track.ts";
+import { Lexer } from "./lexer/lexer.ts";
+import { MaskBuilder } from "./mask-builder.ts";
+import type { Position } from "./position.ts";
+import { Regexes } from "./regex/regex.ts";
+import { SchemaCompiler } from "./schema/compile.ts";
+import { Documents, type Draft } from "./schema/documents.ts";
+import { Formats } from "./schema/formats.ts";
+import { TokenConstraint } from "./token-constraint.ts";
+import { type TokenBytes, Vocabulary } from "./vocabulary.ts";
+
+/**
+ * White space in JSON: `spaced` writes one space behind each comma and colon and none elsewhere (as Python's `json.dumps`),
+ * `compact` writes none, `flexible` allows up to 64 characters of it between any two tokens.
+ */
+export type Whitespace = "spaced" | "compact" | "flexible";
+
+/** How JSON is constrained. */
+export interface JsonOptions {
+  /** White space; default `spaced`, which leaves the fewest tokens to choose and cannot loop. */
+  readonly whitespace?: Whitespace;
+}
+
+/** How a schema is read. */
+export interface JsonSchemaOptions extends JsonOptions {
+  /** Whether `format` limits strings; default `assert`. Formats that no specification defines are always ignored. */
+  readonly formats?: "assert" | "annotate";
+  /** Draft of schemas without `$schema`; default 7. */
+  readonly draft?: Draft;
+  /** Documents that `$ref` may point at, by address: values or JSON text. */
+  readonly documents?: Readonly<Record<string, unknown>>;
+}
+
+/** A compiled schema, pattern or grammar: where the texts that obey it begin. */
+export interface CompiledConstraint {
+  /** A new text. */
+  start(): Constraint;
+}
+
+const spacings: Readonly<Record<Whitespace, Spacing>> = {
+  spaced: { separator: 1, elsewhere: 0 },
+  compact: { separator: 0, elsewhere: 0 },
+  flexible: { separator: -64, elsewhere: -64 },
+};
+
+/** Terms, formulas and automata that compiled schemas share. */
+class Universe {
+  readonly regexes = new Regexes();
+  readonly formulas = new Formulas(this.regexes);
+  readonly solver = new Solver(this.formulas);
+  readonly formats = new Formats(this.regexes);
+  readonly jsonLexer = new Lexer(this.regexes, true);
+  readonly textLexer = new Lexer(this.regexes, false);
+  readonly tracks = new Tracks(this.solver, this.jsonLexer);
+
+  get full(): boolean {
+    return (
+      this.regexes.size > maxTerms ||
+      this.formulas.size > maxFormulas ||
+      this.jsonLexer.size + this.textLexer.size > maxStates
+    );
+  }
+}
+
+/** When a universe holds more than this, the next schema begins a new one and the old one is freed with its schemas. */
+const maxTerms = 1_000_000;
+const maxFormulas = 500_000;
+const maxStates = 100_000;
+
+const read = (value: unknown): Json => (typeof value === "string" ? readJson(value) : fromPlain(value));
+
+/** See the top of the file. One for each tokenizer: building it takes a moment. */
+export class ConstraintEngine {
+  readonly vocabulary: Vocabulary;
+  readonly #builder: MaskBuilder;
+  #universe = new Universe();
+
+  constructor(tokenizer: TokenBytes) {
+    this.vocabulary = new Vocabulary(tokenizer);
+    this.#builder = new MaskBuilder(this.vocabulary);
+  }
+
+  #shared(): Universe {
+    if (this.#universe.full) this.#universe = new Universe();
+    return this.#universe;
+  }
+
+  #compiled(start: () => Position): CompiledConstraint {
+    return { start: () => new TokenConstraint(this.#builder, start()) };
+  }
+
+  /**
+   * A JSON Schema, as a value or as JSON text (which keeps large numbers exact). Every keyword of drafts 4 to 2020-12 that can
+   * be decided is enforced, in any order of properties.
+   * @throws `argument` for what is no schema, `unsupported` naming keyword and pointer for what cannot be decided while a text
+   * is written, `argument` when nothing satisfies the schema.
+   */
+  jsonSchema(schema: unknown, options: JsonSchemaOptions = {}): CompiledConstraint {
+    const { whitespace = "spaced", formats = "assert", draft = 7, documents = {} } = options;
+    const universe = this.#shared();
+    const sources = new Map(
+      Object.entries(documents).map(([address, value]) => [address.replace(/#$/, ""), () => read(value)]),
+    );
+    try {
+      const compiler = new SchemaCompiler(
+        universe.formulas,
+        new Documents(read(schema), draft, sources),
+        universe.formats,
+        formats === "assert",
+      );
+      const formula = compiler.main();
+      if (universe.solver.cost(formula) === Infinity) fail("argument", "no value satisfies the schema");
+      const track = universe.tracks.track(formula);
+      const start = new ValuePosition(new OuterPlace(track, spacings[whitespace]), 0);
+      return this.#compiled(() => start);
+    } catch (error) {
+      if (error instanceof RangeError) fail("unsupported", "the schema is nested too deep", error);
+      throw error;
+    }
+  }
+
+  /** Any JSON value. */
+  json(options: JsonOptions = {}): CompiledConstraint {
+    return this.jsonSchema(true, options);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Places inside strings, numbers and words of a JSON text. They know the place that the value stands in, and nothing of
+ * objects and arrays.
+ */
+import { finishWord } from "../lexer/finish-word.ts";
+import type { Lexer, LexState } from "../lexer/lexer.ts";
+import type { Lexical, Position, Tape } from "../position.ts";
+import type { NumberText } from "./number-text.ts";
+import type { Place } from "./place.ts";
+import type { StringMachine, Track } from "./track.ts";
+
+const quote = 34;
+
+/** Inside a string. */
+export class StringPosition implements Position, Lexical {
+  readonly complete = false;
+  readonly exactLabel = -1;
+  memory?: unknown;
+
+  private constructor(
+    readonly place: Place,
+    readonly machine: StringMachine,
+    readonly state: LexState,
+    /** Characters so far; counted only where their number is limited. */
+    readonly count: number,
+  ) {}
+
+  /** Behind the opening quote. */
+  static start(place: Place, machine: StringMachine): StringPosition {
+    return StringPosition.#at(place, machine, machine.start, 0);
+  }
+
+  static #at(place: Place, machine: StringMachine, state: LexState, count: number): StringPosition {
+    if (machine.high < Infinity || machine.low > 0) return new StringPosition(place, machine, state, count);
+    let found = place.strings.get(state) as StringPosition | undefined;
+    if (!found) {
+      found = new StringPosition(place, machine, state, 0);
+      place.strings.set(state, found);
+    }
+    return found;
+  }
+
+  get lasting(): boolean {
+    return this.machine.high === Infinity && this.machine.low === 0;
+  }
+
+  get lexical(): Lexical {
+    return this;
+  }
+
+  get lexer(): Lexer {
+    return this.place.track.tracks.lexer;
+  }
+
+  get atMost(): number {
+    return this.machine.high - this.count;
+  }
+
+  get atLeast(): number {
+    return Math.max(0, this.machine.low - this.count);
+  }
+
+  step(byte: number, tape: Tape): Position | null {
+    const { place, machine, state, count } = this;
+    if (byte === quote && state.whole) {
+      if (state.label < 0 || count < machine.low || count > machine.high) return null;
+      return place.done(machine.truths[state.label]!, tape, tape.length + 1);
+    }
+    const next = this.lexer.step(state, byte);
+    if (!next) return null;
+    const counted = machine.high < Infinity || machine.low > 0;
+    if (!counted) return next === state ? this : StringPosition.#at(place, machine, next, 0);
+    const now = count + (next.whole ? 1 : 0);
+    return now + next.least > machine.high ? null : StringPosition.#at(place, machine, next, now);
+  }
+
+  close(label: number): Position | null {
+    return this.place.done(this.machine.truths[label]!, vagueTape, 0);
+  }
+
+  finish(): ArrayLike<number> {
+    return finishWord(this.lexer, this.state, this.atLeast, this.atMost);
+  }
+}
+
+/** Says that the text of the value is not known. */
+const vagueTape = { exact: false, bytes: new Uint8Array(0), length: 0, put() {} } as Tape;
+
+/** Inside a number. */
+export class NumberPosition implements Position {
+  readonly lasting = false;
+  memory?: unknown;
+
+  constructor(
+    readonly place: Place,
+    readonly track: Track,
+    readonly number: NumberText,
+  ) {}
+
+  get complete(): boolean {
+    return this.place.outermost && this.number.accepted;
+  }
+
+  step(byte: number, tape: Tape): Position | null {
+    const next = this.number.step(byte);
+    if (next) return new NumberPosition(this.place, this.track, next);
+    // nothing ends a number but what follows it
+    if (this.place.outermost || !this.number.accepted) return null;
+    return this.place.done(this.track.numberTruth(this.number), tape, tape.length).step(byte, tape);
+  }
+
+  finish(): ArrayLike<number> {
+    const { number, place } = this;
+    // a step that leaves the number: what follows it finishes the rest
+    const digits = shortestEnd(number);
+    return digits.length || place.outermost
+      ? digits
+      : place.done(this.track.numberTruth(number), vagueTape, 0).finish();
+  }
+}
+
+/** Fewest characters that make a number a member of its set, breadth first. */
+function shortestEnd(number: NumberText): number[] {
+  let level: { at: NumberText; bytes: number[] }[] = [{ at: number, bytes: [] }];
+  for (;;) {
+    const next: typeof level = [];
+    for (const { at, bytes } of level) {
+      if (at.accepted) return bytes;
+      for (const byte of numberBytes) {
+        const after = at.step(byte);
+        if (after) next.push({ at: after, bytes: [...bytes, byte] });
+      }
+    }
+    if (!next.length) return [];
+    level = next.slice(0, 2000);
+  }
+}
+
+const numberBytes = [...new TextEncoder().encode("0123456789.e-+")];
+
+/** Inside `null`, `true` or `false`. */
+export class LiteralPosition implements Position {
+  readonly complete = false;
+  readonly lasting = true;
+  memory?: unknown;
+  #next: Position | undefined;
+
+  private constructor(
+    readonly place: Place,
+    readonly track: Track,
+    readonly word: string,
+    readonly at: number,
+  ) {}
+
+  /** Behind the first letter of a word; null when the value may not be it. */
+  static start(place: Place, word: string, bit: number): LiteralPosition | null {
+    const track = place.track.open(bit);
+    return track && new LiteralPosition(place, track, word, 1);
+  }
+
+  step(byte: number, tape: Tape): Position | null {
+    if (byte !== this.word.charCodeAt(this.at)) return null;
+    if (this.at + 1 === this.word.length) return this.place.done(this.track.truthAtEnd(), tape, tape.length + 1);
+    this.#next ??= new LiteralPosition(this.place, this.track, this.word, this.at + 1);
+    return this.#next;
+  }
+
+  finish(): ArrayLike<number> {
+    return [...this.word.slice(this.at)].map((char) => char.charCodeAt(0));
+  }
+}

@@ -1,0 +1,459 @@
+/**
+ * What can still be satisfied, and how most cheaply: the cost of a shortest value of a formula, and plans that end an object or
+ * array that was begun. Knows formulas, not text; searches are bounded and say so when they give up.
+ */
+import { fail } from "../../../util/index.ts";
+import type { Regex } from "../regex/regex.ts";
+import { decimalText } from "./decimal.ts";
+import {
+  addSeen,
+  assign,
+  childrenOf,
+  hasAtom,
+  holdsAtEnd,
+  project,
+  ruleFor,
+  stepItem,
+  stepProperty,
+} from "./derive.ts";
+import { type Formula, type Formulas, numberSet, type StringLanguage, stringLanguage, types } from "./formula.ts";
+import { someNumber, spell } from "./number-set.ts";
+import { readJson } from "./read-json.ts";
+
+/** Names that an object has already, newest first. */
+export class Seen {
+  readonly size: number;
+  #set: Set<string> | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly before: Seen | undefined,
+  ) {
+    this.size = (before?.size ?? 0) + 1;
+  }
+
+  /** Whether a name is among them. */
+  has(name: string): boolean {
+    return this.names.has(name);
+  }
+
+  /** All of them. */
+  get names(): ReadonlySet<string> {
+    if (!this.#set) {
+      this.#set = new Set();
+      for (let at: Seen | undefined = this; at; at = at.before) this.#set.add(at.name);
+    }
+    return this.#set;
+  }
+}
+
+/** What ends an object or array: children to write, each a value of its formula. */
+export interface Plan {
+  /** Bytes, roughly. */
+  readonly cost: number;
+  readonly steps: readonly PlannedChild[];
+}
+
+/** A child of a plan; `name` for properties. */
+export interface PlannedChild {
+  readonly name?: string;
+  readonly goal: Formula;
+  readonly times: number;
+}
+
+/** Names that no rule mentions, of one kind: all of them are treated alike. */
+export interface NameClass {
+  readonly regex: Regex;
+  readonly example: string;
+}
+
+const maxStates = 3000;
+const noNames: ReadonlySet<string> = new Set();
+
+/** Answers questions about formulas, and remembers the answers. */
+export class Solver {
+  readonly #plans = new Map<Formula, Plan | null>();
+  readonly #classes = new Map<Formula, readonly NameClass[]>();
+  readonly #declared = new Map<Formula, readonly string[]>();
+  #depth = 0;
+  /** Least depth whose unfinished cost was used; results that depend on it are not final. */
+  #taint = Infinity;
+
+  constructor(readonly formulas: Formulas) {}
+
+  /** Bytes of a shortest value of a formula; `Infinity` when nothing satisfies it. */
+  cost(formula: Formula): number {
+    if (formula.cost !== undefined) return formula.cost;
+    if (formula === this.formulas.no) return Infinity;
+    if (formula.costDepth >= 0) {
+      this.#taint = Math.min(this.#taint, formula.costDepth);
+      return Infinity;
+    }
+    const depth = this.#depth++;
+    if (depth > 400) fail("unsupported", "values of this schema are nested more than 400 deep at the least");
+    const outer = this.#taint;
+    this.#taint = Infinity;
+    formula.costDepth = depth;
+    try {
+      const cost = this.#compute(formula);
+      if (this.#taint >= depth || cost < Infinity) formula.cost = cost;
+      return cost;
+    } finally {
+      formula.costDepth = -1;
+      this.#taint = Math.min(outer, this.#taint >= depth ? Infinity : this.#taint);
+      this.#depth--;
+    }
+  }
+
+  #compute(formula: Formula): number {
+    const { yes, no } = this.formulas;
+    let best = Infinity;
+    const consider = (bit: number, least: number, cost: (projected: Formula) => number) => {
+      if (best <= least) return;
+      const projected = project(this.formulas, formula, bit);
+      if (projected === no) return;
+      best = Math.min(best, projected === yes ? least : cost(projected));
+    };
+    consider(types.number, 1, (f) => this.#numberCost(f));
+    consider(types.string, 2, (f) => this.stringCost(stringLanguage(this.formulas.regexes, f)));
+    consider(types.array, 2, (f) => this.arrayPlan(f)?.cost ?? Infinity);
+    consider(types.object, 2, (f) => this.objectPlan(f)?.cost ?? Infinity);
+    consider(types.null, 4, () => 4);
+    consider(types.true, 4, () => 4);
+    consider(types.false, 5, () => 5);
+    return best;
+  }
+
+  #numberCost(formula: Formula): number {
+    const found = someNumber(numberSet(formula));
+    return found ? spell(found.value, found.part, decimalText).length : Infinity;
+  }
+
+  /** Bytes of a shortest string of a language. */
+  stringCost({ regex, low, high }: StringLanguage): number {
+    const { regexes } = this.formulas;
+    if (low > high) return Infinity;
+    if (regex === regexes.all) return low + 2;
+    const shortest = regexes.shortest(regex);
+    if (shortest >= low) return shortest <= high ? shortest + 2 : Infinity;
+    return regexes.shortest(regexes.and([regex, regexes.loop(regexes.any, low, high)])) + 2;
+  }
+
+  /** Whether a shortest answer depends on which names an object has already. */
+  dependsOnSeen(formula: Formula): boolean {
+    return !formula.simple || hasAtom(formula, "minProperties");
+  }
+
+  /** Names that rules or requirements mention. */
+  declaredNames(formula: Formula): readonly string[] {
+    let found = this.#declared.get(formula);
+    if (!found) {
+      const names = new Set<string>();
+      const visit = (at: Formula): void => {
+        if (at.kind === "properties") for (const name of at.data.rules!.named.keys()) names.add(name);
+        else if (at.kind === "required") for (const name of at.data.names!) names.add(name);
+        else if (at.kind !== "names") at.parts.forEach(visit);
+      };
+      visit(formula);
+      found = [...names];
+      this.#declared.set(formula, found);
+    }
+    return found;
+  }
+
+  /** The kinds of names beside the declared ones. */
+  otherNames(formula: Formula): readonly NameClass[] {
+    let found = this.#classes.get(formula);
+    if (!found) {
+      const { regexes } = this.formulas;
+      const declared = this.declaredNames(formula);
+      const splitters = new Set<Regex>();
+      const visit = (at: Formula): void => {
+        if (at.kind === "properties") for (const [regex] of at.data.rules!.patterns) splitters.add(regex);
+        else if (at.kind === "names") splitters.add(at.data.regex!);
+        else if (at.kind !== "required") at.parts.forEach(visit);
+      };
+      visit(formula);
+      let classes = [declared.length ? regexes.not(regexes.words(declared)) : regexes.all];
+      for (const splitter of splitters) {
+        classes = classes.flatMap((regex) => [
+          regexes.and([regex, splitter]),
+          regexes.and([regex, regexes.not(splitter)]),
+        ]);
+        classes = classes.filter((regex) => regexes.shortest(regex) < Infinity);
+        if (classes.length > 64)
+          fail("unsupported", "patternProperties and propertyNames split names into more than 64 kinds");
+      }
+      found = classes.map((regex) => ({ regex, example: regexes.example(regex)! }));
+      this.#classes.set(formula, found);
+    }
+    return found;
+  }
+
+  /** The cheapest way to end an object of which nothing, or some names, are written; null when there is none. */
+  objectPlan(formula: Formula, seen?: Seen): Plan | null {
+    if (holdsAtEnd(formula)) return { cost: 2, steps: [] };
+    const free = !seen || !this.dependsOnSeen(formula);
+    const known = free ? this.#plans.get(formula) : undefined;
+    if (known !== undefined) return known;
+    const outer = this.#taint;
+    this.#taint = Infinity;
+    const names = seen?.names ?? noNames;
+    const plan = formula.simple ? this.#simpleObject(formula, names) : this.#searchObject(formula, names);
+    if (free && (plan || this.#taint === Infinity)) this.#plans.set(formula, plan);
+    this.#taint = Math.min(outer, this.#taint);
+    return plan;
+  }
+
+  #simpleObject(formula: Formula, seen: ReadonlySet<string>): Plan | null {
+    const atoms = formula.kind === "and" ? formula.parts : [formula];
+    const required = new Set<string>();
+    let least = 0;
+    let most = Infinity;
+    for (const { kind, data } of atoms) {
+      if (kind === "required") for (const name of data.names!) required.add(name);
+      if (kind === "minProperties") least = Math.max(least, data.low!);
+      if (kind === "maxProperties") most = Math.min(most, data.low!);
+    }
+    if (required.size > most || least > most) return null;
+    const goalOf = (name: string): Formula => {
+      const parts: Formula[] = [];
+      for (const { kind, data } of atoms) {
+        if (kind === "properties") parts.push(ruleFor(this.formulas, data.rules!, name));
+        if (kind === "names" && !this.formulas.regexes.matches(data.regex!, name)) return this.formulas.no;
+      }
+      return this.formulas.and(parts);
+    };
+    let cost = 2;
+    const steps: PlannedChild[] = [];
+    const add = (name: string): boolean => {
+      const goal = goalOf(name);
+      const child = this.cost(goal);
+      if (child === Infinity) return false;
+      cost += name.length + 6 + child;
+      steps.push({ name, goal, times: 1 });
+      return true;
+    };
+    for (const name of required) if (!add(name)) return null;
+    if (steps.length < least) {
+      for (const name of this.declaredNames(formula)) {
+        if (steps.length >= least) break;
+        if (!required.has(name) && !seen.has(name)) add(name);
+      }
+      if (steps.length < least) this.#addOthers(formula, seen, add, () => steps.length >= least);
+      if (steps.length < least) return null;
+    }
+    return { cost, steps };
+  }
+
+  /** Adds names that nothing mentions until enough of them are there. */
+  #addOthers(formula: Formula, seen: ReadonlySet<string>, add: (name: string) => boolean, enough: () => boolean): void {
+    const { regexes } = this.formulas;
+    for (const { regex } of this.otherNames(formula)) {
+      const used = [...seen];
+      for (let i = 0; !enough(); i++) {
+        if (i > 2000) fail("unsupported", "minProperties asks for more than 2,000 further properties");
+        const name = regexes.example(used.length ? regexes.and([regex, regexes.not(regexes.words(used))]) : regex);
+        if (name === undefined || !add(name)) break;
+        used.push(name);
+      }
+      if (enough()) return;
+    }
+  }
+
+  /** Children that lead to different formulas, each with what the child must satisfy. */
+  *cells(pending: Formula, goal: Formula = this.formulas.yes): Generator<{ goal: Formula; after: Formula }> {
+    if (pending === this.formulas.no) return;
+    const [child] = childrenOf(pending);
+    if (!child) {
+      if (this.cost(goal) < Infinity) yield { goal, after: pending };
+      return;
+    }
+    for (const value of [true, false]) {
+      const after = assign(this.formulas, pending, child, value);
+      if (after === this.formulas.no) continue;
+      const narrowed = this.formulas.and([goal, value ? child : this.formulas.not(child)]);
+      if (this.cost(narrowed) < Infinity) yield* this.cells(after, narrowed);
+    }
+  }
+
+  #searchObject(formula: Formula, seen: ReadonlySet<string>): Plan | null {
+    const { regexes } = this.formulas;
+    const names = this.declaredNames(formula).filter((name) => !seen.has(name));
+    let copies = 1;
+    const count = (at: Formula): void => {
+      if (at.kind === "minProperties") copies = Math.max(copies, at.data.low!);
+      if (at.kind === "maxProperties") copies = Math.max(copies, at.data.low! + 1);
+      if (["and", "or", "not", "one"].includes(at.kind)) at.parts.forEach(count);
+    };
+    count(formula);
+    for (const { regex } of this.otherNames(formula)) {
+      const used = [...seen];
+      for (let i = 0; i < Math.min(copies, 50); i++) {
+        const name = regexes.example(used.length ? regexes.and([regex, regexes.not(regexes.words(used))]) : regex);
+        if (name === undefined) break;
+        names.push(name);
+        used.push(name);
+      }
+    }
+    return this.#search(formula, names.length, (at, i) => {
+      const name = names[i]!;
+      return { pending: stepProperty(this.formulas, at, name), name, skip: true };
+    });
+  }
+
+  /** The cheapest way to end an array of which some items are written; null when there is none. */
+  arrayPlan(formula: Formula): Plan | null {
+    if (holdsAtEnd(formula)) return { cost: 2, steps: [] };
+    const known = this.#plans.get(formula);
+    if (known !== undefined) return known;
+    const outer = this.#taint;
+    this.#taint = Infinity;
+    const special = !formula.simple || hasAtom(formula, "contains") || hasAtom(formula, "unique");
+    const plan = special
+      ? this.#search(formula, Infinity, (at) => ({ pending: stepItem(this.formulas, at), skip: false }))
+      : this.#simpleArray(formula);
+    if (plan || this.#taint === Infinity) this.#plans.set(formula, plan);
+    this.#taint = Math.min(outer, this.#taint);
+    return plan;
+  }
+
+  #simpleArray(formula: Formula): Plan | null {
+    const atoms = formula.kind === "and" ? formula.parts : [formula];
+    let least = 0;
+    let most = Infinity;
+    for (const { kind, data } of atoms) {
+      if (kind === "minItems") least = Math.max(least, data.low!);
+      if (kind === "maxItems") most = Math.min(most, data.low!);
+    }
+    if (least > most) return null;
+    const lists = atoms.filter(({ kind }) => kind === "items");
+    const longest = Math.max(0, ...lists.map(({ parts }) => parts.length - 1));
+    const steps: PlannedChild[] = [];
+    let cost = 2;
+    for (let i = 0; i < least; i++) {
+      const goal = this.formulas.and(lists.map(({ parts }) => parts[Math.min(i, parts.length - 1)]!));
+      const times = i >= longest ? least - i : 1;
+      const child = this.cost(goal);
+      if (child === Infinity) return null;
+      cost += times * (child + 2);
+      steps.push({ goal, times });
+      if (times > 1) break;
+    }
+    return { cost, steps };
+  }
+
+  /** Uniform-cost search over formulas; `expand` tells what child number `i` would change. */
+  #search(
+    start: Formula,
+    length: number,
+    expand: (at: Formula, i: number) => { pending: Formula; name?: string; skip: boolean },
+  ): Plan | null {
+    interface State {
+      readonly formula: Formula;
+      readonly at: number;
+      readonly cost: number;
+      readonly from?: State;
+      readonly child?: PlannedChild;
+    }
+    let queue: State[] = [{ formula: start, at: 0, cost: 2 }];
+    const done = new Set<string>();
+    let popped = 0;
+    while (queue.length) {
+      let least = 0;
+      for (let i = 1; i < queue.length; i++) if (queue[i]!.cost < queue[least]!.cost) least = i;
+      const state = queue[least]!;
+      queue[least] = queue.at(-1)!;
+      queue.length--;
+      const key = `${state.formula.id},${length === Infinity ? 0 : state.at}`;
+      if (done.has(key)) continue;
+      done.add(key);
+      if (holdsAtEnd(state.formula)) {
+        const steps: PlannedChild[] = [];
+        for (let at: State | undefined = state; at; at = at.from) if (at.child) steps.unshift(at.child);
+        return { cost: state.cost, steps };
+      }
+      if (++popped > maxStates)
+        fail(
+          "unsupported",
+          `a combination of keywords needs more than ${maxStates} steps to tell whether it can be satisfied`,
+        );
+      if (state.at >= length) continue;
+      const { pending, name, skip } = expand(state.formula, state.at);
+      if (skip) queue.push({ ...state, at: state.at + 1 });
+      for (const { goal, after } of this.cells(pending)) {
+        const formula = hasAtom(after, "unique") ? addSeen(this.formulas, after, readJson(this.example(goal))) : after;
+        const cost = state.cost + this.cost(goal) + (name === undefined ? 2 : name.length + 6);
+        queue.push({ formula, at: state.at + 1, cost, from: state, child: { name, goal, times: 1 } });
+      }
+      queue = queue.filter(({ cost }) => cost < Infinity);
+    }
+    return null;
+  }
+
+  /** A short value of a formula as JSON text. @throws `internal` when nothing satisfies it. */
+  example(formula: Formula, comma = ", ", colon = ": "): string {
+    const { yes, no, regexes } = this.formulas;
+    let best: string | undefined;
+    const target = this.cost(formula);
+    if (target === Infinity) fail("internal", "an example was asked of a formula that nothing satisfies");
+    const consider = (bit: number, make: (projected: Formula) => { cost: number; text: () => string | undefined }) => {
+      if (best !== undefined) return;
+      const projected = project(this.formulas, formula, bit);
+      if (projected === no) return;
+      const { cost, text } = make(projected);
+      if (cost <= target) best = text();
+    };
+    consider(types.number, (f) => {
+      const found = someNumber(numberSet(f));
+      const text = found ? spell(found.value, found.part, decimalText) : undefined;
+      return { cost: text?.length ?? Infinity, text: () => text };
+    });
+    consider(types.string, (f) => {
+      const language = stringLanguage(regexes, f);
+      return { cost: this.stringCost(language), text: () => JSON.stringify(this.word(language)) };
+    });
+    const list = (plan: Plan | null, open: string, close: string) => ({
+      cost: plan?.cost ?? Infinity,
+      text: () => plan && open + this.children(plan, comma, colon) + close,
+    });
+    consider(
+      types.array,
+      (f) =>
+        list(f === yes ? { cost: 2, steps: [] } : this.arrayPlan(f), "[", "]") as {
+          cost: number;
+          text: () => string | undefined;
+        },
+    );
+    consider(
+      types.object,
+      (f) =>
+        list(f === yes ? { cost: 2, steps: [] } : this.objectPlan(f), "{", "}") as {
+          cost: number;
+          text: () => string | undefined;
+        },
+    );
+    for (const word of ["null", "true", "false"] as const)
+      consider(types[word], () => ({ cost: word.length, text: () => word }));
+    return best ?? fail("internal", "the cheapest value of a formula is not among its types");
+  }
+
+  /** Children of a plan as text, with commas between. */
+  children(plan: Plan, comma: string, colon: string): string {
+    const texts: string[] = [];
+    for (const { name, goal, times } of plan.steps) {
+      const value = this.example(goal, comma, colon);
+      const text = name === undefined ? value : JSON.stringify(name) + colon + value;
+      for (let i = 0; i < times; i++) texts.push(text);
+    }
+    return texts.join(comma);
+  }
+
+  /** A shortest word of a language. */
+  word({ regex, low, high }: StringLanguage): string {
+    const { regexes } = this.formulas;
+    if (regex === regexes.all) return "a".repeat(low);
+    const bounded = regexes.shortest(regex) >= low ? regex : regexes.and([regex, regexes.loop(regexes.any, low, high)]);
+    return regexes.example(bounded) ?? fail("internal", "an example was asked of an empty language");
+  }
+}

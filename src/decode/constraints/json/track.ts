@@ -1,0 +1,324 @@
+/**
+ * What is known of a value while it is written: the formula that it must satisfy for the whole text to come out right, and
+ * those whose truth its parent wants to know when it ends. Shared by all texts of one schema; knows nothing of bytes.
+ */
+
+import type { Lexer, LexState } from "../lexer/lexer.ts";
+import type { Regex } from "../regex/regex.ts";
+import { addSeen, assign, childrenOf, hasAtom, holdsAtEnd, project, stepItem, stepProperty } from "./derive.ts";
+import { canonical, Formula, type Formulas, type Json, numberSet, stringLanguage, types } from "./formula.ts";
+import { containsNumber } from "./number-set.ts";
+import { NumberText } from "./number-text.ts";
+import { type Seen, Seen as SeenNames, type Solver } from "./solver.ts";
+
+/** Truth of the watched formulas, in their order. */
+export type Truth = readonly boolean[];
+
+const nothingWatched: Truth = [];
+
+/** A string that is about to be written. */
+export interface StringMachine {
+  readonly start: LexState;
+  readonly low: number;
+  readonly high: number;
+  /** What each label of the automaton says about the watched formulas. */
+  readonly truths: readonly Truth[];
+}
+
+/** The names that may come next in an object. */
+export interface KeyMachine {
+  readonly start: LexState | null;
+  /** Kinds of names that no rule mentions, by label minus 2. */
+  readonly others: readonly Step[];
+}
+
+/** A property or an item that may come. */
+export interface Step {
+  /** What its value must be. */
+  readonly child: Track;
+  /** What is left of the parent when the value has ended. */
+  after(truth: Truth, value?: () => Json): Track;
+}
+
+/** Label of names that rules mention: which one it is, the name itself tells. */
+export const declaredLabel = 1;
+
+/** Makes tracks, and keeps one of each. */
+export class Tracks {
+  readonly #known = new Map<string, Track>();
+
+  constructor(
+    readonly solver: Solver,
+    readonly lexer: Lexer,
+  ) {}
+
+  /** Formulas that the tracks are made of. */
+  get formulas(): Formulas {
+    return this.solver.formulas;
+  }
+
+  /** The track of a value that must satisfy `goal`, and of which the truth of others is wanted. */
+  track(goal: Formula, watched: readonly Formula[] = []): Track {
+    const key = `${goal.id};${watched.map(({ id }) => id).join()}`;
+    let track = this.#known.get(key);
+    if (!track) {
+      track = new Track(this, goal, watched);
+      this.#known.set(key, track);
+    }
+    return track;
+  }
+}
+
+/** See the top of the file. */
+export class Track {
+  readonly #opened: (Track | undefined)[] = [];
+  readonly #properties = new Map<string, Step | null>();
+  #item: Step | null | undefined;
+  #string: StringMachine | null | undefined;
+  #number: NumberText | null | undefined;
+  #keys: { names: readonly string[]; others: readonly { regex: Regex; step: Step }[] } | undefined;
+  /** Whether items must differ, so that their values must be read. */
+  readonly readsItems: boolean;
+
+  constructor(
+    readonly tracks: Tracks,
+    readonly goal: Formula,
+    readonly watched: readonly Formula[],
+  ) {
+    this.readsItems = hasAtom(goal, "unique") || watched.some((formula) => hasAtom(formula, "unique"));
+  }
+
+  /** The track when the value's type is known; null when no such value is possible. */
+  open(bit: number): Track | null {
+    const slot = 31 - Math.clz32(bit);
+    let track = this.#opened[slot];
+    if (!track) {
+      const { formulas } = this.tracks;
+      track = this.tracks.track(
+        project(formulas, this.goal, bit),
+        this.watched.map((formula) => project(formulas, formula, bit)),
+      );
+      this.#opened[slot] = track;
+    }
+    return track.goal === this.tracks.formulas.no ? null : track;
+  }
+
+  /** Truth of the watched formulas when an object, an array or a constant ends. */
+  truthAtEnd(): Truth {
+    return this.watched.length ? this.watched.map(holdsAtEnd) : nothingWatched;
+  }
+
+  /** Whether an object or array may end here. */
+  get mayEnd(): boolean {
+    return holdsAtEnd(this.goal);
+  }
+
+  /** Whether this object can be ended from here. */
+  objectViable(seen?: Seen): boolean {
+    return this.goal !== this.tracks.formulas.no && this.tracks.solver.objectPlan(this.goal, seen) !== null;
+  }
+
+  /** Whether this array can be ended from here. */
+  arrayViable(): boolean {
+    return this.goal !== this.tracks.formulas.no && this.tracks.solver.arrayPlan(this.goal) !== null;
+  }
+
+  /** The automaton of a string, on a track opened for strings; null when none is possible. */
+  stringMachine(): StringMachine | null {
+    if (this.#string === undefined) this.#string = this.#makeString();
+    return this.#string;
+  }
+
+  #makeString(): StringMachine | null {
+    const { lexer, formulas, solver } = this.tracks;
+    const { regexes } = formulas;
+    const language = stringLanguage(regexes, this.goal);
+    if (solver.stringCost(language) === Infinity) return null;
+    let { regex, low, high } = language;
+    if (regex !== regexes.all && low > 0) {
+      if (low > regexes.shortest(regex)) regex = regexes.and([regex, regexes.loop(regexes.any, low, Infinity)]);
+      low = 0;
+    }
+    if (regex !== regexes.all && regexes.longest(regex) <= high) high = Infinity;
+    const open = this.watched.filter(({ kind }) => kind !== "true" && kind !== "false");
+    if (!open.length) {
+      const truth = this.watched.map(({ kind }) => kind === "true");
+      return { start: lexer.start(regex), low, high, truths: [truth] };
+    }
+    const whole = regexes.and([regex, regexes.loop(regexes.any, low, high)]);
+    let cells: { regex: Regex; truth: boolean[] }[] = [{ regex: whole, truth: [] }];
+    for (const formula of this.watched) {
+      const own = stringLanguage(regexes, formula);
+      const inside = regexes.and([own.regex, regexes.loop(regexes.any, own.low, own.high)]);
+      cells = cells.flatMap(({ regex, truth }) => [
+        { regex: regexes.and([regex, inside]), truth: [...truth, true] },
+        { regex: regexes.and([regex, regexes.not(inside)]), truth: [...truth, false] },
+      ]);
+      cells = cells.filter((cell) => regexes.shortest(cell.regex) < Infinity);
+    }
+    if (cells.length === 1)
+      return { start: lexer.start(cells[0]!.regex), low: 0, high: Infinity, truths: [cells[0]!.truth] };
+    const marked = regexes.alt(cells.map((cell, i) => regexes.cat(cell.regex, regexes.tag(i))));
+    return { start: lexer.start(marked), low: 0, high: Infinity, truths: cells.map(({ truth }) => truth) };
+  }
+
+  /** The state of a number before its first character, on a track opened for numbers; null when none is possible. */
+  numberStart(): NumberText | null {
+    if (this.#number === undefined) {
+      const set = numberSet(this.goal);
+      this.#number =
+        this.tracks.solver.cost(this.tracks.formulas.and([this.tracks.formulas.type(types.number), this.goal])) <
+        Infinity
+          ? NumberText.start(set)
+          : null;
+    }
+    return this.#number;
+  }
+
+  /** Truth of the watched formulas for a number. */
+  numberTruth(number: NumberText): Truth {
+    if (!this.watched.length) return nothingWatched;
+    return this.watched.map((formula) => containsNumber(numberSet(formula), number.value, number.plain));
+  }
+
+  /** What a property would mean, on a track opened for objects; null when it may not come. */
+  property(name: string, seen?: Seen): Step | null {
+    const dependent = this.tracks.solver.dependsOnSeen(this.goal);
+    let step = dependent ? undefined : this.#properties.get(name);
+    if (step !== undefined) return step;
+    const { formulas, solver } = this.tracks;
+    const goal = stepProperty(formulas, this.goal, name);
+    const watched = this.watched.map((formula) => stepProperty(formulas, formula, name));
+    const after = dependent ? new SeenNames(name, seen) : undefined;
+    step = this.#step(goal, watched, (formula) => solver.objectPlan(formula, after) !== null);
+    if (!dependent) this.#properties.set(name, step);
+    return step;
+  }
+
+  /** What one more item would mean, on a track opened for arrays; null when none may come. */
+  item(): Step | null {
+    if (this.#item === undefined) {
+      const { formulas, solver } = this.tracks;
+      const goal = stepItem(formulas, this.goal);
+      const watched = this.watched.map((formula) => stepItem(formulas, formula));
+      this.#item = this.#step(goal, watched, (formula) => solver.arrayPlan(formula) !== null);
+    }
+    return this.#item;
+  }
+
+  #step(goal: Formula, watched: readonly Formula[], viable: (formula: Formula) => boolean): Step | null {
+    const { formulas, solver } = this.tracks;
+    if (goal === formulas.no) return null;
+    const children = childrenOf(goal);
+    if (this.goal.simple && !watched.length) {
+      const childGoal = formulas.and(children);
+      if (solver.cost(childGoal) === Infinity) return null;
+      let after = goal;
+      for (const child of children) after = assign(formulas, after, child, true);
+      if (after === formulas.no || !viable(after)) return null;
+      return new SimpleStep(this.tracks, this.tracks.track(childGoal), this.tracks.track(after));
+    }
+    const decide = (pending: Formula, soFar: Formula): Formula => {
+      const [child] = childrenOf(pending);
+      if (!child) return pending !== formulas.no && viable(pending) ? formulas.yes : formulas.no;
+      const branch = (value: boolean): Formula => {
+        const after = assign(formulas, pending, child, value);
+        if (after === formulas.no) return formulas.no;
+        const narrowed = formulas.and([soFar, value ? child : formulas.not(child)]);
+        return solver.cost(narrowed) === Infinity ? formulas.no : decide(after, narrowed);
+      };
+      const [high, low] = [branch(true), branch(false)];
+      if (high === low) return high;
+      return formulas.or([formulas.and([child, high]), formulas.and([formulas.not(child), low])]);
+    };
+    const childGoal = decide(goal, formulas.yes);
+    if (solver.cost(childGoal) === Infinity) return null;
+    for (const formula of watched) childrenOf(formula, children);
+    return new WatchingStep(this.tracks, this.tracks.track(childGoal, [...children]), goal, watched, [...children]);
+  }
+
+  /** The automaton of names that may come next. */
+  keys(seen?: Seen): KeyMachine {
+    const { formulas, solver, lexer } = this.tracks;
+    const { regexes } = formulas;
+    const dependent = solver.dependsOnSeen(this.goal);
+    let plan = dependent ? undefined : this.#keys;
+    if (!plan) {
+      const declared = new Set(solver.declaredNames(this.goal));
+      for (const formula of this.watched) for (const name of solver.declaredNames(formula)) declared.add(name);
+      const names = [...declared].filter(
+        (name) => (!dependent || !seen?.has(name)) && this.property(name, seen) !== null,
+      );
+      const others: { regex: Regex; step: Step }[] = [];
+      // only its names are read, so nothing may be simplified away
+      const all = this.watched.length ? new Formula(-1, "one", [this.goal, ...this.watched]) : this.goal;
+      for (const { regex, example } of solver.otherNames(all)) {
+        const used = dependent && seen ? [...seen.names] : [];
+        const fresh = used.length ? regexes.example(regexes.and([regex, regexes.not(regexes.words(used))])) : example;
+        const step = fresh === undefined ? null : this.property(fresh, seen);
+        if (step) others.push({ regex, step });
+      }
+      plan = { names, others };
+      if (!dependent) this.#keys = plan;
+    }
+    const free = seen ? plan.names.filter((name) => !seen.has(name)) : plan.names;
+    const used = seen ? [...seen.names] : [];
+    const parts = [regexes.cat(regexes.words(free), regexes.tag(declaredLabel))];
+    plan.others.forEach(({ regex }, i) => {
+      const left = used.length ? regexes.and([regex, regexes.not(regexes.words(used))]) : regex;
+      if (regexes.shortest(left) < Infinity) parts.push(regexes.cat(left, regexes.tag(declaredLabel + 1 + i)));
+    });
+    const language = regexes.alt(parts);
+    return {
+      start: language === regexes.none ? null : lexer.start(language),
+      others: plan.others.map(({ step }) => step),
+    };
+  }
+}
+
+/** A step whose value must satisfy one formula, and then all is known. */
+class SimpleStep implements Step {
+  constructor(
+    readonly tracks: Tracks,
+    readonly child: Track,
+    readonly next: Track,
+  ) {}
+
+  after(_: Truth, value?: () => Json): Track {
+    return this.next.readsItems && value
+      ? this.tracks.track(addSeen(this.tracks.formulas, this.next.goal, value()), this.next.watched)
+      : this.next;
+  }
+}
+
+/** A step behind which the parent depends on what is true of the value. */
+class WatchingStep implements Step {
+  readonly #known = new Map<string, Track>();
+
+  constructor(
+    readonly tracks: Tracks,
+    readonly child: Track,
+    readonly goal: Formula,
+    readonly watched: readonly Formula[],
+    readonly children: readonly Formula[],
+  ) {}
+
+  after(truth: Truth, value?: () => Json): Track {
+    const { formulas } = this.tracks;
+    const json = value?.();
+    const key = truth.join() + (json === undefined ? "" : canonical(json));
+    let track = this.#known.get(key);
+    if (!track) {
+      const settle = (formula: Formula): Formula => {
+        let out = formula;
+        this.children.forEach((child, i) => {
+          out = assign(formulas, out, child, truth[i]!);
+        });
+        return json === undefined ? out : addSeen(formulas, out, json);
+      };
+      track = this.tracks.track(settle(this.goal), this.watched.map(settle));
+      this.#known.set(key, track);
+    }
+    return track;
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Automata over bytes, built on demand from languages over characters: UTF-8, and inside JSON strings also escapes. States are
+ * shared by all texts of one compiler. Knows nothing of tokens or of what stands around.
+ *
+ * Each character has one spelling: printable ASCII stands for itself, and what must be escaped is escaped as JSON's writers do
+ * it. Characters beyond ASCII may also be written `\uXXXX`.
+ */
+import { firstTag, type Regex, type Regexes } from "../regex/regex.ts";
+
+/** Where inside a character's spelling a state stands. */
+type Place = "whole" | "escape" | "utf8" | "hex" | "low-escape" | "low-u" | "low-hex";
+
+/** A state: the rest of a language, and the beginning of a character's spelling. */
+export class LexState {
+  /** Next states by byte; null where none is, undefined where not known yet. */
+  readonly next: (LexState | null | undefined)[] = new Array(256);
+  /** Characters that are still needed at the least. */
+  least = 0;
+  /** Which language the word belongs to if it ends here: 0, or the number of a mark; -1 when it cannot end here. */
+  label = -1;
+  /** Masks by node of the token trie, kept by lex-mask.ts. */
+  readonly masks = new Map<number, unknown>();
+  /** The only byte that may follow, the end of the word being one of them (-2 for it); -1 when there are several. */
+  only: number | undefined;
+
+  constructor(
+    readonly id: number,
+    readonly regex: Regex,
+    readonly place: Place,
+    readonly value: number,
+    readonly left: number,
+  ) {}
+
+  /** Whether no character is begun. */
+  get whole(): boolean {
+    return this.place === "whole";
+  }
+}
+
+const simpleEscapes: Readonly<Record<number, number>> = { 34: 34, 92: 92, 98: 8, 102: 12, 110: 10, 114: 13, 116: 9 };
+const quote = 34;
+const backslash = 92;
+
+/** Makes states; `json` for the inside of JSON strings, else plain text. */
+export class Lexer {
+  readonly #states = new Map<string, LexState>();
+  #count = 0;
+
+  constructor(
+    readonly regexes: Regexes,
+    readonly json: boolean,
+  ) {}
+
+  /** States made so far: what memory depends on. */
+  get size(): number {
+    return this.#count;
+  }
+
+  /** The state before the first character of a language. */
+  start(regex: Regex): LexState {
+    return this.#state(regex, "whole", 0, 0);
+  }
+
+  #state(regex: Regex, place: Place, value: number, left: number): LexState {
+    const key = `${regex.id},${place},${value},${left}`;
+    let state = this.#states.get(key);
+    if (!state) {
+      state = new LexState(this.#count++, regex, place, value, left);
+      this.#states.set(key, state);
+      state.least = place === "whole" ? this.regexes.shortest(regex) : 1 + this.#leastBehind(state);
+      if (place === "whole") state.label = this.#label(regex);
+    }
+    return state;
+  }
+
+  #label(regex: Regex): number {
+    if (regex.nullable) return 0;
+    const { from, to } = this.regexes.derivatives(regex);
+    for (let i = from.length - 1; i >= 0; i--) {
+      const last = (from[i + 1] ?? firstTag + 100_000) - 1;
+      if (last < firstTag) break;
+      if (to[i]!.nullable) return Math.max(from[i]!, firstTag) - firstTag;
+    }
+    return -1;
+  }
+
+  /** Code points that a begun character can become. */
+  #range({ place, value, left }: LexState): readonly (readonly [number, number])[] {
+    switch (place) {
+      case "utf8": {
+        const shift = 6 * left;
+        // the first continuation byte of some leading bytes is limited, so that no code point has two spellings
+        const least = value > 0 ? 0 : left === 2 ? 0x800 : left === 3 ? 0x10000 : 0;
+        return [[Math.max(value << shift, least), Math.min(((value + 1) << shift) - 1, 0x10ffff)]];
+      }
+      case "escape":
+        return [
+          [0, 31],
+          [34, 34],
+          [92, 92],
+          [127, 0x10ffff],
+        ];
+      case "hex": {
+        const shift = 4 * left;
+        const ranges: [number, number][] = [[value << shift, ((value + 1) << shift) - 1]];
+        const [low, high] = ranges[0]!;
+        if (low <= 0xdbff && high >= 0xd800)
+          ranges.push([surrogates(Math.max(low, 0xd800), 0xdc00), surrogates(Math.min(high, 0xdbff), 0xdfff)]);
+        return ranges;
+      }
+      case "low-hex": {
+        const shift = 4 * left;
+        const top = value >>> 16;
+        const low = (value & 0xffff) << shift;
+        return [[surrogates(top, Math.max(low, 0xdc00)), surrogates(top, Math.min(low + (1 << shift) - 1, 0xdfff))]];
+      }
+      default:
+        return [[surrogates(value, 0xdc00), surrogates(value, 0xdfff)]];
+    }
+  }
+
+  #leastBehind(state: LexState): number {
+    let least = Infinity;
+    const { from, to } = this.regexes.derivatives(state.regex);
+    for (const [low, high] of this.#range(state))
+      for (let i = 0; i < from.length && from[i]! <= high; i++) {
+        const start = Math.max(low, from[i]!);
+        const end = Math.min(high, (from[i + 1] ?? firstTag) - 1);
+        if (start > end) continue;
+        // surrogates are no characters
+        if (start >= 0xd800 && end <= 0xdfff) continue;
+        if (state.place === "hex" && start >= 32 && end < 127) continue;
+        least = Math.min(least, this.regexes.shortest(to[i]!));
+      }
+    return least;
+  }
+
+  /** The state behind one byte; null where there is none. The quote that ends a JSON string is not a byte of it. */
+  step(state: LexState, byte: number): LexState | null {
+    const known = state.next[byte];
+    if (known !== undefined) return known;
+    const next = this.#compute(state, byte);
+    const viable = next && next.least < Infinity ? next : null;
+    state.next[byte] = viable;
+    return viable;
+  }
+
+  #char(regex: Regex, code: number): LexState | null {
+    if (code >= 0xd800 && code <= 0xdfff) return null;
+    const next = this.regexes.derive(regex, code);
+    return next === this.regexes.none ? null : this.#state(next, "whole", 0, 0);
+  }
+
+  #compute(state: LexState, byte: number): LexState | null {
+    const { regex, value, left } = state;
+    switch (state.place) {
+      case "whole":
+        if (byte < 0x80) {
+          if (this.json) {
+            if (byte === quote || byte < 32) return null;
+            if (byte === backslash) return this.#state(regex, "escape", 0, 0);
+          }
+          return this.#char(regex, byte);
+        }
+        if (byte < 0xc2 || byte > 0xf4) return null;
+        if (byte < 0xe0) return this.#state(regex, "utf8", byte & 31, 1);
+        return byte < 0xf0 ? this.#state(regex, "utf8", byte & 15, 2) : this.#state(regex, "utf8", byte & 7, 3);
+      case "utf8": {
+        if ((byte & 0xc0) !== 0x80) return null;
+        const code = (value << 6) | (byte & 63);
+        if (left === 1) return this.#char(regex, code);
+        if (left === 2 && state.value < 16 && value === 0 && code < 0x20) return null;
+        const shift = 6 * (left - 1);
+        if (left === 3 && (code << shift < 0x10000 || code << shift > 0x10ffff)) return null;
+        if (left === 2 && code >= 0x360 && code < 0x380) return null;
+        return this.#state(regex, "utf8", code, left - 1);
+      }
+      case "escape": {
+        const simple = simpleEscapes[byte];
+        if (simple !== undefined) return this.#char(regex, simple);
+        return byte === 117 ? this.#state(regex, "hex", 0, 4) : null;
+      }
+      case "hex": {
+        const digit = hexDigit(byte);
+        if (digit < 0) return null;
+        const code = (value << 4) | digit;
+        if (left > 1) return this.#state(regex, "hex", code, left - 1);
+        if (code >= 0xd800 && code < 0xdc00) return this.#state(regex, "low-escape", code, 0);
+        return code >= 32 && code < 127 ? null : this.#char(regex, code);
+      }
+      case "low-escape":
+        return byte === backslash ? this.#state(regex, "low-u", value, 0) : null;
+      case "low-u":
+        return byte === 117 ? this.#state(regex, "low-hex", (value << 16) >>> 0, 4) : null;
+      case "low-hex": {
+        const digit = hexDigit(byte);
+        if (digit < 0) return null;
+        const top = value >>> 16;
+        const low = ((value & 0xffff) << 4) | digit;
+        if (left > 1) {
+          const shift = 4 * (left - 1);
+          if (low << shift > 0xdfff || ((low + 1) << shift) - 1 < 0xdc00) return null;
+          return this.#state(regex, "low-hex", ((top << 16) | low) >>> 0, left - 1);
+        }
+        return low >= 0xdc00 && low <= 0xdfff ? this.#char(regex, surrogates(top, low)) : null;
+      }
+    }
+  }
+
+  /** The byte that must follow: -2 for the end of the word, -1 when several may. */
+  onlyByte(state: LexState): number {
+    if (state.only === undefined) {
+      let only = state.label >= 0 ? -2 : -3;
+      for (let byte = 0; byte < 256 && only !== -1; byte++) if (this.step(state, byte)) only = only === -3 ? byte : -1;
+      state.only = only === -3 ? -1 : only;
+    }
+    return state.only;
+  }
+}
+
+function surrogates(high: number, low: number): number {
+  return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48;
+  const lower = byte | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}

@@ -1,0 +1,253 @@
+/**
+ * A {@link Constraint} over any kind of positions: tokens taken and taken back, masks, forced tokens, ends. Knows nothing of
+ * what the positions mean.
+ */
+import { fail } from "../../util/index.ts";
+import type { Constraint, TokenMask } from "./constraint.ts";
+import type { MaskBuilder } from "./mask-builder.ts";
+import { finished, type Position, Tape } from "./position.ts";
+import type { Vocabulary } from "./vocabulary.ts";
+
+/** Longest text that is forced at once, and longest completion, in bytes. */
+const maxForced = 4096;
+const maxCompletion = 1 << 20;
+
+/** See the top of the file. */
+export class TokenConstraint implements Constraint {
+  /** Positions behind each token, the first before any. */
+  readonly #positions: Position[];
+  /** Bytes of the text behind each token. */
+  readonly #lengths: number[];
+  readonly #tape: Tape;
+  #ended = false;
+
+  constructor(
+    readonly builder: MaskBuilder,
+    start: Position,
+    readonly minimumEnd = 0,
+  ) {
+    this.#positions = [start];
+    this.#lengths = [0];
+    this.#tape = new Tape();
+  }
+
+  /** The tokens that masks are made of. */
+  get vocabulary(): Vocabulary {
+    return this.builder.vocabulary;
+  }
+
+  /** Number of token ids. */
+  get vocabSize(): number {
+    return this.vocabulary.size;
+  }
+
+  /** Tokens accepted since the start. */
+  get length(): number {
+    return this.#positions.length - 1;
+  }
+
+  get #position(): Position {
+    return this.#positions[this.#positions.length - 1]!;
+  }
+
+  /** Overwrites a mask with the tokens allowed next. */
+  mask(mask: TokenMask): void {
+    if (mask.length !== this.vocabulary.words)
+      fail(
+        "argument",
+        `a mask of ${mask.length} words does not fit ${this.vocabSize} tokens: make it ${this.vocabulary.words}`,
+      );
+    if (this.#ended) mask.fill(0);
+    else this.builder.fill(this.#position, mask, this.#tape);
+  }
+
+  #after(token: number): Position | null {
+    if (this.#ended) return null;
+    if (this.vocabulary.endTokens.includes(token)) return this.#position.complete ? finished : null;
+    const bytes = this.vocabulary.bytesOf(token);
+    return bytes ? this.builder.run(this.#position, bytes, 0, this.#tape) : null;
+  }
+
+  /** Whether this one token is allowed next. */
+  allows(token: number): boolean {
+    return this.#after(token) !== null;
+  }
+
+  /** Takes a token. */
+  advance(token: number): boolean {
+    const next = this.#after(token);
+    if (!next) return false;
+    const tape = this.#tape;
+    if (this.vocabulary.endTokens.includes(token)) this.#ended = true;
+    else
+      for (const byte of this.vocabulary.bytesOf(token)!) {
+        tape.put(byte);
+        tape.length++;
+      }
+    this.#positions.push(next);
+    this.#lengths.push(tape.length);
+    return true;
+  }
+
+  /** Takes back the last `count` tokens. */
+  rollback(count: number): void {
+    if (!(count >= 0 && count <= this.length && Number.isInteger(count)))
+      fail("argument", `cannot take back ${count} of ${this.length} tokens`);
+    if (count === 0) return;
+    this.#ended = false;
+    this.#positions.length -= count;
+    this.#lengths.length -= count;
+    this.#tape.length = this.#lengths[this.#lengths.length - 1]!;
+  }
+
+  /** Whether the text may end here. */
+  isComplete(): boolean {
+    return !this.#ended && this.#position.complete;
+  }
+
+  /** Tokens that must come next, in the tokenizer's own spelling. */
+  forced(): readonly number[] {
+    if (this.#ended) return [];
+    const tape = this.#tape;
+    const start = tape.length;
+    const bytes: number[] = [];
+    let at = this.#position;
+    while (!at.complete && bytes.length < maxForced) {
+      const byte = this.#onlyByte(at);
+      if (byte < 0) break;
+      tape.put(byte);
+      at = at.step(byte, tape)!;
+      tape.length++;
+      bytes.push(byte);
+    }
+    tape.length = start;
+    return bytes.length ? this.#cutForced(Uint8Array.from(bytes)) : [];
+  }
+
+  #onlyByte(position: Position): number {
+    const word = position.lexical;
+    if (word) {
+      const only = word.lexer.onlyByte(word.state);
+      if (only !== -2) return word.atMost === Infinity || only >= 0 ? only : this.#search(position);
+      return word.lexer.json ? 34 : -1;
+    }
+    return this.#search(position);
+  }
+
+  #search(position: Position): number {
+    let only = -1;
+    for (let byte = 0; byte < 256; byte++) {
+      this.#tape.put(byte);
+      if (!position.step(byte, this.#tape)) continue;
+      if (only >= 0) return -1;
+      only = byte;
+    }
+    return only;
+  }
+
+  /**
+   * Forced bytes as tokens, without those at the end that the tokenizer might join with what is still open: a token that
+   * begins in the tail, reaches past the end and is allowed would be its own spelling.
+   */
+  #cutForced(bytes: Uint8Array): readonly number[] {
+    // a character that is cut in two cannot be spelled yet
+    let end = bytes.length;
+    while (end > 0 && end > bytes.length - 4 && !isWholeText(bytes.subarray(0, end))) end--;
+    const tokens = this.vocabulary.tokensOf(bytes.subarray(0, end));
+    const lengths = tokens.map((token) => this.vocabulary.bytesOf(token)!.length);
+    let kept = tokens.length;
+    let offset = bytes.length;
+    let at = end;
+    for (let i = tokens.length - 1; i >= 0 && i >= tokens.length - 4; i--) {
+      at -= lengths[i]!;
+      if (this.#spansPast(tokens.slice(0, i), bytes.subarray(at))) {
+        kept = i;
+        offset = at;
+      }
+    }
+    return offset >= 0 ? tokens.slice(0, kept) : tokens;
+  }
+
+  /** Whether an allowed token begins with these bytes and goes on behind them. */
+  #spansPast(before: readonly number[], tail: Uint8Array): boolean {
+    const { bytes, size, token } = this.vocabulary.trie;
+    let node = 0;
+    for (const byte of tail) {
+      const end = node + size[node]!;
+      let child = node + 1;
+      while (child < end && bytes[child] !== byte) child += size[child]!;
+      if (child >= end) return false;
+      node = child;
+    }
+    if (size[node] === 1) return false;
+    let taken = 0;
+    for (const id of before) if (this.advance(id)) taken++;
+    const tape = this.#tape;
+    let found = false;
+    const walk = (at: Position, below: number): void => {
+      const end = below + size[below]!;
+      for (let child = below + 1; child < end && !found; child += size[child]!) {
+        tape.put(bytes[child]!);
+        const next = at.step(bytes[child]!, tape);
+        if (!next) continue;
+        if (token[child]! >= 0) found = true;
+        tape.length++;
+        walk(next, child);
+        tape.length--;
+      }
+    };
+    const start = tape.length;
+    let at: Position | null = this.#position;
+    for (const byte of tail) {
+      tape.put(byte);
+      at = at!.step(byte, tape);
+      tape.length++;
+      if (!at) break;
+    }
+    if (at) walk(at, node);
+    tape.length = start;
+    this.rollback(taken);
+    return found;
+  }
+
+  /** Tokens of a short way to a complete text. */
+  shortestCompletion(): readonly number[] {
+    if (this.#ended) return [];
+    const tape = this.#tape;
+    const start = tape.length;
+    let at = this.#position;
+    while (!at.complete) {
+      const bytes = at.finish();
+      if (!bytes.length || tape.length - start > maxCompletion)
+        fail("internal", "a constraint has no way to end the text");
+      for (let i = 0; i < bytes.length; i++) {
+        tape.put(bytes[i]!);
+        at = at.step(bytes[i]!, tape) ?? fail("internal", "a constraint's own completion is not allowed by it");
+        tape.length++;
+      }
+    }
+    const text = tape.bytes.slice(start, tape.length);
+    tape.length = start;
+    return this.vocabulary.tokensOf(text);
+  }
+
+  /** An independent copy of this state. */
+  clone(): TokenConstraint {
+    const copy = new TokenConstraint(this.builder, this.#positions[0]!);
+    copy.#positions.push(...this.#positions.slice(1));
+    copy.#lengths.push(...this.#lengths.slice(1));
+    copy.#tape.bytes = this.#tape.bytes.slice();
+    copy.#tape.length = this.#tape.length;
+    copy.#ended = this.#ended;
+    return copy;
+  }
+}
+
+function isWholeText(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
