@@ -2,6 +2,7 @@
 export type { Constraint, TokenMask } from "./constraints/constraint.ts";
 export * from "./draft-tree.ts";
 export * from "./drafter.ts";
+export { AdaptiveTrigrams, type AdaptiveTrigramsOptions } from "./drafters/adaptive-trigrams.ts";
 export { ContextRecycling, type ContextRecyclingOptions } from "./drafters/context-recycling.ts";
 export {
   type Beam,
@@ -22,6 +23,8 @@ export {
   type TokenRecyclingOptions,
   topTokens,
 } from "./drafters/token-recycling.ts";
+export { bestFirst, greedyWalk, paperSearch, type SearchOptions, TrigramSearch } from "./drafters/trigram-search.ts";
+export { TrigramTable, trigramWidth } from "./drafters/trigram-table.ts";
 export { type Candidates, candidatesOf } from "./filters.ts";
 export { type GenerationInput, generate } from "./generate.ts";
 export * from "./options.ts";
