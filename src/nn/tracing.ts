@@ -3,7 +3,7 @@
  * sites, which buffers it renews and which random masks it asks for. Knows no particular layer.
  */
 import { currentScope, type Dim, input, Tensor, withScope } from "../tensor/index.ts";
-import { fail } from "../util/errors.ts";
+import { BletchleyError, fail } from "../util/errors.ts";
 import type { Buffer } from "./buffer.ts";
 import type { Module } from "./module.ts";
 import { type PathPattern, pathMatcher } from "./path-pattern.ts";
@@ -159,6 +159,10 @@ export function enter<T>(module: Module, body: () => T): T {
       const isPlace = path !== (caller?.path ?? "");
       return isPlace && result instanceof Tensor ? (visit(path, result) as T) : result;
     });
+  } catch (thrown) {
+    // ops name the module by themselves; this is for what modules and composed functions refuse
+    if (!(thrown instanceof BletchleyError) || !path || / \(in [^()]+\)$/.test(thrown.message)) throw thrown;
+    throw new BletchleyError(thrown.code, `${thrown.message} (in ${path})`, { cause: thrown });
   } finally {
     frames.pop();
   }

@@ -2,7 +2,7 @@
  * Adam (Kingma and Ba 2015), and AdamW, whose decay does not pass through the moments (Loshchilov and Hutter 2019).
  */
 import { sqrt } from "../tensor/index.ts";
-import { fail } from "../util/errors.ts";
+import { checkBetas, checkNotNegative } from "./check-options.ts";
 import type { Optimizer } from "./optimizer.ts";
 
 /** Options of {@link adam} and {@link adamW}. */
@@ -15,14 +15,10 @@ export interface AdamOptions {
   readonly weightDecay?: number;
 }
 
-function checkBetas(name: string, betas: readonly number[]): void {
-  for (const beta of betas)
-    if (!(beta >= 0 && beta < 1)) fail("argument", `${name}: betas are ${betas.join(", ")}; they must lie in [0, 1)`);
-}
-
 function adamLike(name: string, options: AdamOptions, decoupled: boolean): Optimizer {
   const { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0 } = options;
   checkBetas(name, betas);
+  checkNotNegative(name, { epsilon, weightDecay });
   const [first, second] = betas;
   return {
     name,

@@ -2,6 +2,7 @@
  * Lion (Chen et al. 2023): the sign of an interpolated momentum, which needs one slot only.
  */
 import { sign } from "../tensor/index.ts";
+import { checkBetas, checkNotNegative } from "./check-options.ts";
 import type { Optimizer } from "./optimizer.ts";
 
 /** Options of {@link lion}. */
@@ -15,6 +16,8 @@ export interface LionOptions {
 /** Lion. Its learning rate wants to be three to ten times smaller than AdamW's. */
 export function lion(options: LionOptions = {}): Optimizer {
   const { betas = [0.9, 0.99], weightDecay = 0 } = options;
+  checkBetas("lion", betas);
+  checkNotNegative("lion", { weightDecay });
   const [direction, decay] = betas;
   return {
     name: "lion",

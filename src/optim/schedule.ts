@@ -2,6 +2,7 @@
  * Learning rates over time. A schedule is a plain function of the step's number, so that it can be drawn, tested and resumed.
  */
 import { fail } from "../util/errors.ts";
+import { checkNotNegative } from "./check-options.ts";
 
 /** Learning rate of a step that counts from 0. */
 export type Schedule = (step: number) => number;
@@ -23,6 +24,7 @@ export interface ScheduleOptions {
 /** Warm-up and decay. @throws `argument` when the warm-up does not end before the decay does. */
 export function schedule(options: ScheduleOptions): Schedule {
   const { decay = "constant", base, minimum = 0, warmupSteps = 0, totalSteps = Number.POSITIVE_INFINITY } = options;
+  checkNotNegative("schedule", { base, minimum });
   if (decay !== "constant" && !Number.isFinite(totalSteps))
     fail("argument", `schedule: ${decay} decay needs totalSteps`);
   if (!(warmupSteps >= 0 && warmupSteps < totalSteps))

@@ -2,6 +2,7 @@
  * Stochastic gradient descent, plain or with momentum (Sutskever et al. 2013), as PyTorch defines it.
  */
 import { fail } from "../util/errors.ts";
+import { checkNotNegative } from "./check-options.ts";
 import type { Optimizer, OptimizerOutput } from "./optimizer.ts";
 
 /** Options of {@link sgd}. */
@@ -19,6 +20,7 @@ export interface SgdOptions {
 /** Gradient descent. @throws `argument` for Nesterov's variant without momentum or with dampening. */
 export function sgd(options: SgdOptions = {}): Optimizer {
   const { momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
+  checkNotNegative("sgd", { momentum, dampening, weightDecay });
   if (nesterov && (momentum <= 0 || dampening !== 0))
     fail("argument", `sgd: nesterov needs momentum above 0 and no dampening, got ${momentum} and ${dampening}`);
   return {

@@ -1,6 +1,7 @@
 /**
  * Activation functions.
  */
+import { dtypes } from "../util/dtype.ts";
 import { fail } from "../util/errors.ts";
 import { greater, where } from "./compare.ts";
 import { add, mul, sub } from "./elementwise.ts";
@@ -50,6 +51,7 @@ const geluOp = defineOp<{ readonly approximation: GeluApproximation }>({
   infer([x], { approximation }) {
     if (approximation !== "exact" && approximation !== "tanh")
       fail("argument", `gelu: unknown approximation "${approximation}"; use "exact" or "tanh"`);
+    if (!dtypes[x!.dtype].float) fail("dtype", `gelu: needs a float tensor, got ${x!.dtype}; cast it first`);
     return [x!];
   },
   lower: (context, [x], { attributes: { approximation } }) => [

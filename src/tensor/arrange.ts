@@ -60,6 +60,8 @@ export function pad(
 
 /** Moves elements along axes by `shifts`; what leaves at one end enters at the other. Axes must have known sizes. */
 export function roll(x: Tensor, shifts: readonly number[], axes: readonly number[]): Tensor {
+  if (shifts.length !== axes.length)
+    fail("shape", `roll: ${shifts.length} shifts [${shifts.join(", ")}] for ${axes.length} axes [${axes.join(", ")}]`);
   return axes.reduce((y: Tensor, axis, i) => {
     const at = normalizeAxis("roll", axis, x.rank);
     const size = x.shape[at]!;
@@ -70,8 +72,10 @@ export function roll(x: Tensor, shifts: readonly number[], axes: readonly number
   }, x);
 }
 
-/** Repeats the whole tensor `repeats` times along each axis; further repeats in front add axes. */
+/** Repeats the whole tensor `repeats` times along each axis; further repeats in front add axes, missing ones are 1. */
 export function tile(x: Tensor, repeats: readonly Dim[]): Tensor {
+  if (repeats.some((n) => typeof n === "number" && (!Number.isInteger(n) || n < 0)))
+    fail("shape", `tile: repeats ${shapeText(repeats)} of ${shapeText(x.shape)} must be whole numbers of at least 0`);
   const counts = [...Array.from({ length: x.rank - repeats.length }, () => 1 as Dim), ...repeats];
   const sizes = [...Array.from({ length: counts.length - x.rank }, () => 1 as Dim), ...x.shape];
   // each axis becomes (repeat, element); an axis that is not repeated stays single

@@ -70,7 +70,14 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
 /** `x` with `updates` added to the slices of an axis that a vector of indices names; repeats add up. */
 export function indexAdd(x: Tensor, indices: Tensor, updates: Tensor, axis = 0): Tensor {
   if (indices.rank !== 1) fail("shape", `indexAdd: indices must be a vector, got ${shapeText(indices.shape)}`);
-  return addAlong(x, indices, updates, normalizeAxis("indexAdd", axis, x.rank));
+  const at = normalizeAxis("indexAdd", axis, x.rank);
+  const wanted = x.shape.map((n, i) => (i === at ? indices.shape[0]! : n));
+  if (String(updates.shape) !== String(wanted))
+    fail(
+      "shape",
+      `indexAdd: updates are ${shapeText(updates.shape)}, x ${shapeText(x.shape)} with ${indices.shape[0]} indices along axis ${at} needs ${shapeText(wanted)}`,
+    );
+  return addAlong(x, indices, updates, at);
 }
 
 function tupleLength(op: string, x: TensorType, indices: TensorType): number {

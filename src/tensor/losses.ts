@@ -98,6 +98,11 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   if (target.dtype === "f32") {
     if (options.classWeights || options.ignoreIndex != null || labelSmoothing)
       fail("argument", "crossEntropy: class weights, ignored classes and smoothing need class numbers as target");
+    if (String(target.shape) !== String(logits.shape))
+      fail(
+        "shape",
+        `crossEntropy: probabilities ${shapeText(target.shape)} as target need the shape of the logits ${shapeText(logits.shape)}`,
+      );
     return reduceLoss(neg(sum(mul(target, logSoftmax(logits, 1)), 1)), reduction);
   }
   checkTarget("crossEntropy", logits, target);

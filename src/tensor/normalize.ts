@@ -62,7 +62,10 @@ function checkTrailing(op: string, x: TensorType, weight: TensorType): void {
   const tail = x.shape.slice(x.shape.length - weight.shape.length);
   if (x.dtype !== "f32") fail("dtype", `${op}: needs f32, got ${x.dtype}; cast it first`);
   if (String(tail) !== String(weight.shape))
-    fail("shape", `${op}: the weight is ${shapeText(weight.shape)}, x ends in ${shapeText(tail)}`);
+    fail(
+      "shape",
+      `${op}: the weight is ${shapeText(weight.shape)}, x ${shapeText(x.shape)} ends in ${shapeText(tail)}`,
+    );
 }
 
 function trailingAxes(rank: number, count: number): number[] {

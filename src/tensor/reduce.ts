@@ -103,9 +103,10 @@ export interface VarianceOptions extends ReduceOptions {
 /** Variance along axes. */
 export function variance(x: Tensor, axes: Axes = null, options: VarianceOptions = {}): Tensor {
   const { correction = 0, keepDims = false } = options;
+  const over = normalizeAxes("variance", axes, x.rank);
   const squares = square(sub(x, mean(x, axes, { keepDims: true })));
   if (correction === 0) return mean(squares, axes, { keepDims });
-  const count = dimSize(reducedCount(x, normalizeAxes("variance", axes, x.rank)), x.dtype);
+  const count = dimSize(reducedCount(x, over), x.dtype);
   return div(sum(squares, axes, { keepDims }), sub(count, correction));
 }
 

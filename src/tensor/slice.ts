@@ -213,6 +213,9 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
 export function stack(tensors: readonly Tensor[], axis: number): Tensor {
   if (!tensors.length) fail("argument", "stack: needs at least one tensor");
   const at = normalizeAxis("stack", axis, tensors[0]!.rank + 1);
+  const [{ shape }] = tensors as readonly [Tensor];
+  const other = tensors.find((x) => String(x.shape) !== String(shape));
+  if (other) fail("shape", `stack: shapes differ, ${shapeText(shape)} and ${shapeText(other.shape)}`);
   return concat(
     tensors.map((x) => unsqueeze(x, at)),
     at,

@@ -143,6 +143,7 @@ export function buildTrainGraph<Inputs extends BatchTypes>(
         : fail("argument", "training step: the loss function returned no losses");
   const outputs: Record<string, Tensor> = { loss };
   for (const [name, term] of Object.entries(terms)) outputs[termName(name)] = term;
+  if (loss.dtype !== "f32") fail("dtype", `training step: the loss is ${loss.dtype}; it must be f32`);
   if (loss.rank === 0) refuseUnread(options.module, loss, plan);
   const list = [...plan.trained];
   const own = gradients(

@@ -32,7 +32,10 @@ export class NDArray {
       fail("dtype", `NDArray: ${dtype} is held by a ${dtypes[dtype].array.name}, not a ${data.constructor.name}`);
     const expected = storageLength(dtype, sizeOf(shape));
     if (data.length !== expected)
-      fail("shape", `NDArray: shape [${shape}] of ${dtype} needs ${expected} entries, the data has ${data.length}`);
+      fail(
+        "shape",
+        `NDArray: shape [${shape.join(", ")}] of ${dtype} needs ${expected} entries, the data has ${data.length}`,
+      );
     this.data = data;
     this.shape = shape;
     this.dtype = dtype;
@@ -52,7 +55,10 @@ export class NDArray {
   static from(values: ArrayLike<number>, shape: readonly number[] = [values.length], dtype: DType = "f32"): NDArray {
     const out = NDArray.zeros(shape, dtype);
     if (out.size !== values.length)
-      fail("shape", `NDArray.from: shape [${shape}] has ${out.size} elements, ${values.length} values were given`);
+      fail(
+        "shape",
+        `NDArray.from: shape [${shape.join(", ")}] has ${out.size} elements, ${values.length} values were given`,
+      );
     for (let i = 0; i < values.length; i++) out.set(i, values[i] as number);
     return out;
   }
