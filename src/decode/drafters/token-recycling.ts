@@ -140,8 +140,12 @@ export class TokenRecycling implements Drafter {
         observePrompt: (tokens: readonly number[], first: number, logits: NDArray) => {
           const [rows, vocabulary] = logits.shape as [number, number];
           const data = logits.data as Float32Array;
-          for (let row = 0; row < rows; row++)
-            this.#replace(tokens[first + row]!, data.subarray(row * vocabulary, (row + 1) * vocabulary));
+          for (let row = 0; row < rows; row++) {
+            const token = tokens[first + row]!;
+            const next = tokens[first + row + 1];
+            if (this.#learnsAll) this.#replace(token, data.subarray(row * vocabulary, (row + 1) * vocabulary));
+            else if (next !== undefined) this.#prepend(token, next);
+          }
         },
       }),
     };
@@ -235,6 +239,15 @@ export function fitTemplate(
     .slice(0, best.count)
     .sort((a, b) => a - b)
     .map((i) => template[i]!);
+}
+
+/** The `count` nodes of a template that were right most often, in the template's order. */
+export function bestNodes(
+  template: readonly (readonly number[])[],
+  frequencies: readonly number[],
+  count: number,
+): readonly (readonly number[])[] {
+  return fitTemplate(template, frequencies, (rows) => (rows === count + 1 ? 1 : Number.POSITIVE_INFINITY));
 }
 
 /** Writes the ids of the largest logits to `out`, largest first, the smaller id first on ties. */
