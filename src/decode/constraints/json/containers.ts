@@ -177,7 +177,7 @@ class ObjectPosition implements Position {
     const spaces = " ".repeat(Math.max(0, gap));
     const plan = solver.objectPlan(frame.track.goal, frame.seen);
     const [comma, colon] = separators(frame.place.spacing);
-    if (where !== "comma" && (!plan || !plan.steps.length)) return encode(`${spaces}}`);
+    if (where !== "comma" && !plan?.steps.length) return encode(`${spaces}}`);
     if (plan?.steps.length)
       return encode(`${spaces}${where === "after" ? comma : ""}${solver.children(plan, comma, colon)}}`);
     // behind a comma a property must come although none is needed

@@ -150,7 +150,7 @@ export function stepItem(formulas: Formulas, formula: Formula): Formula {
       case "maxItems":
         return formulas.count(atom.kind, atom.data.low! - 1);
       case "unique":
-        return formulas.if(formulas.oneOf(atom.data.seen!), formulas.no, atom);
+        return formulas.if(formulas.not(formulas.oneOf(atom.data.seen!)), atom, formulas.no);
       default:
         return atom;
     }

@@ -5,20 +5,11 @@
 import { fail } from "../../../util/index.ts";
 import type { Regex } from "../regex/regex.ts";
 import { decimalText } from "./decimal.ts";
-import {
-  addSeen,
-  assign,
-  childrenOf,
-  hasAtom,
-  holdsAtEnd,
-  project,
-  ruleFor,
-  stepItem,
-  stepProperty,
-} from "./derive.ts";
+import { addSeen, hasAtom, holdsAtEnd, project, ruleFor, stepItem, stepProperty } from "./derive.ts";
 import { type Formula, type Formulas, numberSet, type StringLanguage, stringLanguage, types } from "./formula.ts";
 import { someNumber, spell } from "./number-set.ts";
 import { readJson } from "./read-json.ts";
+import { waysOf } from "./split.ts";
 
 /** Names that an object has already, newest first. */
 export class Seen {
@@ -73,6 +64,8 @@ const noNames: ReadonlySet<string> = new Set();
 /** Answers questions about formulas, and remembers the answers. */
 export class Solver {
   readonly #plans = new Map<Formula, Plan | null>();
+  /** Sets of names behind which a formula cannot be satisfied any more. */
+  readonly #failures = new Map<Formula, Set<string>>();
   readonly #classes = new Map<Formula, readonly NameClass[]>();
   readonly #declared = new Map<Formula, readonly string[]>();
   #depth = 0;
@@ -193,14 +186,27 @@ export class Solver {
   /** The cheapest way to end an object of which nothing, or some names, are written; null when there is none. */
   objectPlan(formula: Formula, seen?: Seen): Plan | null {
     if (holdsAtEnd(formula)) return { cost: 2, steps: [] };
-    const free = !seen || !this.dependsOnSeen(formula);
-    const known = free ? this.#plans.get(formula) : undefined;
-    if (known !== undefined) return known;
+    const names = seen?.names ?? noNames;
+    // a plan that needs no name twice stays one, whatever else was written
+    const known = this.#plans.get(formula);
+    if (known?.steps.every(({ name }) => !names.has(name!))) return known;
+    const dependent = seen !== undefined && this.dependsOnSeen(formula);
+    const key = dependent
+      ? this.declaredNames(formula)
+          .filter((name) => names.has(name))
+          .join("\0")
+      : "";
+    const counted = dependent && hasAtom(formula, "minProperties");
+    const failures = this.#failures.get(formula);
+    if (!counted && failures?.has(key)) return null;
     const outer = this.#taint;
     this.#taint = Infinity;
-    const names = seen?.names ?? noNames;
     const plan = formula.simple ? this.#simpleObject(formula, names) : this.#searchObject(formula, names);
-    if (free && (plan || this.#taint === Infinity)) this.#plans.set(formula, plan);
+    if (plan) this.#plans.set(formula, plan);
+    else if (this.#taint === Infinity && !counted) {
+      if (failures) failures.add(key);
+      else this.#failures.set(formula, new Set([key]));
+    }
     this.#taint = Math.min(outer, this.#taint);
     return plan;
   }
@@ -264,15 +270,13 @@ export class Solver {
   /** Children that lead to different formulas, each with what the child must satisfy. */
   *cells(pending: Formula, goal: Formula = this.formulas.yes): Generator<{ goal: Formula; after: Formula }> {
     if (pending === this.formulas.no) return;
-    const [child] = childrenOf(pending);
-    if (!child) {
+    if (!pending.open) {
       if (this.cost(goal) < Infinity) yield { goal, after: pending };
       return;
     }
-    for (const value of [true, false]) {
-      const after = assign(this.formulas, pending, child, value);
+    for (const { child, after } of waysOf(this.formulas, pending)) {
       if (after === this.formulas.no) continue;
-      const narrowed = this.formulas.and([goal, value ? child : this.formulas.not(child)]);
+      const narrowed = this.formulas.and([goal, child]);
       if (this.cost(narrowed) < Infinity) yield* this.cells(after, narrowed);
     }
   }
@@ -356,7 +360,7 @@ export class Solver {
       readonly from?: State;
       readonly child?: PlannedChild;
     }
-    let queue: State[] = [{ formula: start, at: 0, cost: 2 }];
+    const queue: State[] = [{ formula: start, at: 0, cost: 2 }];
     const done = new Set<string>();
     let popped = 0;
     while (queue.length) {
@@ -386,7 +390,6 @@ export class Solver {
         const cost = state.cost + this.cost(goal) + (name === undefined ? 2 : name.length + 6);
         queue.push({ formula, at: state.at + 1, cost, from: state, child: { name, goal, times: 1 } });
       }
-      queue = queue.filter(({ cost }) => cost < Infinity);
     }
     return null;
   }

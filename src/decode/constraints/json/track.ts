@@ -10,6 +10,7 @@ import { canonical, Formula, type Formulas, type Json, numberSet, stringLanguage
 import { containsNumber } from "./number-set.ts";
 import { NumberText } from "./number-text.ts";
 import { type Seen, Seen as SeenNames, type Solver } from "./solver.ts";
+import { finiteValues, waysOf } from "./split.ts";
 
 /** Truth of the watched formulas, in their order. */
 export type Truth = readonly boolean[];
@@ -210,7 +211,12 @@ export class Track {
     const { formulas, solver } = this.tracks;
     if (goal === formulas.no) return null;
     const children = childrenOf(goal);
-    if (this.goal.simple && !watched.length) {
+    const conditions = goal.kind === "and" ? goal.parts : [goal];
+    if (
+      this.goal.simple &&
+      !watched.length &&
+      conditions.every((part) => part.kind !== "if" || part.parts[2] === formulas.no)
+    ) {
       const childGoal = formulas.and(children);
       if (solver.cost(childGoal) === Infinity) return null;
       let after = goal;
@@ -219,17 +225,20 @@ export class Track {
       return new SimpleStep(this.tracks, this.tracks.track(childGoal), this.tracks.track(after));
     }
     const decide = (pending: Formula, soFar: Formula): Formula => {
-      const [child] = childrenOf(pending);
-      if (!child) return pending !== formulas.no && viable(pending) ? formulas.yes : formulas.no;
-      const branch = (value: boolean): Formula => {
-        const after = assign(formulas, pending, child, value);
-        if (after === formulas.no) return formulas.no;
-        const narrowed = formulas.and([soFar, value ? child : formulas.not(child)]);
-        return solver.cost(narrowed) === Infinity ? formulas.no : decide(after, narrowed);
-      };
-      const [high, low] = [branch(true), branch(false)];
-      if (high === low) return high;
-      return formulas.or([formulas.and([child, high]), formulas.and([formulas.not(child), low])]);
+      if (!pending.open) return pending !== formulas.no && viable(pending) ? formulas.yes : formulas.no;
+      // ways that leave the same to the child are one
+      const byRest = new Map<Formula, Formula[]>();
+      for (const { child, after } of waysOf(formulas, pending)) {
+        if (after === formulas.no) continue;
+        const narrowed = formulas.and([soFar, child]);
+        if (solver.cost(narrowed) === Infinity) continue;
+        const rest = decide(after, narrowed);
+        if (rest === formulas.no) continue;
+        const list = byRest.get(rest);
+        if (list) list.push(child);
+        else byRest.set(rest, [child]);
+      }
+      return formulas.or([...byRest].map(([rest, list]) => formulas.and([rest, anyOf(formulas, list)])));
     };
     const childGoal = decide(goal, formulas.yes);
     if (solver.cost(childGoal) === Infinity) return null;
@@ -274,6 +283,12 @@ export class Track {
       others: plan.others.map(({ step }) => step),
     };
   }
+}
+
+/** A disjunction in which constants are one list. */
+function anyOf(formulas: Formulas, list: readonly Formula[]): Formula {
+  const values = list.flatMap((formula) => finiteValues(formula) ?? []);
+  return formulas.or([formulas.oneOf(values), ...list.filter((formula) => finiteValues(formula) === null)]);
 }
 
 /** A step whose value must satisfy one formula, and then all is known. */
