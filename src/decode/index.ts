@@ -17,6 +17,7 @@ export { ModelDrafter, type ModelDrafterOptions } from "./drafters/model-drafter
 export { type PromptLookupOptions, promptLookup } from "./drafters/prompt-lookup.ts";
 export { SuffixDrafter, type SuffixDrafterOptions } from "./drafters/suffix-automaton.ts";
 export {
+  bestNodes,
   fitTemplate,
   paperTemplate,
   TokenRecycling,
