@@ -6,7 +6,7 @@ import { NDArray, sizeOf } from "./ndarray.ts";
 describe("NDArray", () => {
   it("names shape, type and length of data that does not fit", () => {
     expect(() => new NDArray(new Float32Array(5), [2, 3], "f32")).toThrow(
-      "NDArray: shape [2,3] of f32 needs 6 entries, the data has 5",
+      "NDArray: shape [2, 3] of f32 needs 6 entries, the data has 5",
     );
     expect(() => new NDArray(new Float32Array(6), [2, 3], "i64")).toThrow(
       "NDArray: i64 is held by a BigInt64Array, not a Float32Array",
