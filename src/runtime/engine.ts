@@ -18,6 +18,11 @@ export interface EngineModel {
 export interface SessionOptions {
   /** Threads of one operation; all cores by default. */
   readonly threads?: number;
+  /**
+   * Lay all intermediate values of a graph of known sizes out in one block after the first run; true by default. The values of that
+   * first run stay allocated beside the block, so large graphs take about half the memory without.
+   */
+  readonly planMemory?: boolean;
   /** Collect milliseconds per node; read them with {@link EngineSession.profile}. */
   readonly profile?: boolean;
 }

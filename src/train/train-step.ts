@@ -81,9 +81,11 @@ export class TrainStep<Inputs extends BatchTypes = BatchTypes> {
   static async compile<Inputs extends BatchTypes>(options: TrainStepOptions<Inputs>): Promise<TrainStep<Inputs>> {
     nameParameters(options.module);
     const plan = planTraining(options);
+    // measured on a character GPT of 2.7 M parameters: 697 MB instead of 1,175 (PyTorch: 617)
+    const session = { engine: options.engine, threads: options.threads, planMemory: false };
     const load = async (kind: "update" | "gather"): Promise<Loaded> => {
       const graph = buildTrainGraph(options, plan, kind);
-      return { graph, executable: await loadGraph(graph.lowered, options) };
+      return { graph, executable: await loadGraph(graph.lowered, session) };
     };
     const gather = (options.accumulate ?? 1) > 1 ? await load("gather") : undefined;
     try {

@@ -163,6 +163,7 @@ export class OrtEngine implements Engine {
         executionMode: "sequential",
         graphOptimizationLevel: "all",
         logSeverityLevel: 3,
+        enableMemPattern: options.planMemory ?? true,
         enableProfiling: options.profile ?? false,
         ...(profilePrefix ? { profileFilePrefix: profilePrefix } : {}),
         extra: { session },
