@@ -3,7 +3,7 @@
  * states know their tokens. Knows positions and vocabularies, and no grammar.
  */
 import type { TokenMask } from "./constraint.ts";
-import { addInside, lexMask } from "./lexer/lex-mask.ts";
+import { addInside, type LexMask, lexMask } from "./lexer/lex-mask.ts";
 import { inexact, type Lexical, type Position, Tape } from "./position.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -62,16 +62,27 @@ export class MaskBuilder {
   }
 
   #addWord(position: Position, word: Lexical, node: number, mask: Uint32Array, tape: Tape, start: number): void {
-    const found = lexMask(this.vocabulary, word.lexer, word.state, node);
-    const { atMost, atLeast } = word;
-    addInside(found, atMost, mask);
     const depth = tape.length - start;
+    const counted = word.atMost < Infinity || word.atLeast > 0;
+    this.#addLexMask(
+      position,
+      word,
+      lexMask(this.vocabulary, word.lexer, word.state, node, counted),
+      depth,
+      mask,
+      tape,
+    );
+  }
+
+  #addLexMask(position: Position, word: Lexical, found: LexMask, depth: number, mask: Uint32Array, tape: Tape): void {
+    const { atMost, atLeast } = word;
+    if (found.base) {
+      this.#addLexMask(position, word, found.base, depth, mask, tape);
+      for (const id of found.removed) mask[id >>> 5]! &= ~(1 << (id & 31));
+    }
+    addInside(found, atMost, mask);
     for (const [label, groups] of found.leaving) {
-      if (label === word.exactLabel) {
-        for (const { tokens } of groups.values()) this.#tryEach(position, tokens, depth, mask, tape);
-        continue;
-      }
-      const next = word.close(label);
+      const next = label === word.exactLabel ? inexact : word.close(label);
       if (!next) continue;
       if (next === inexact) {
         for (const { tokens } of groups.values()) this.#tryEach(position, tokens, depth, mask, tape);

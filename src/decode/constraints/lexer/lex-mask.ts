@@ -17,6 +17,9 @@ export interface Leaving {
 
 /** Tokens by what they do to a word. */
 export interface LexMask {
+  /** A mask that this one is built upon, and the tokens of it that do not count. */
+  readonly base?: LexMask;
+  readonly removed: readonly number[];
   /** Tokens that stay inside, those with the smallest `needs` first. */
   readonly inside: Int32Array;
   /** Characters that each of them takes up at the least, with those that must follow. */
@@ -31,29 +34,78 @@ const quote = 34;
 /** More tokens than this are kept as a mask too. */
 const fewTokens = 256;
 
-/** The mask of a state for the tokens below a node of the trie. */
-export function lexMask(vocabulary: Vocabulary, lexer: Lexer, state: LexState, node: number): LexMask {
-  let found = state.masks.get(node) as LexMask | undefined;
+/**
+ * The mask of a state for the tokens below a node of the trie; `counted` when characters are limited, so that `needs` must
+ * be right.
+ */
+export function lexMask(
+  vocabulary: Vocabulary,
+  lexer: Lexer,
+  state: LexState,
+  node: number,
+  counted: boolean,
+): LexMask {
+  const key = counted ? node : -1 - node;
+  let found = state.masks.get(key) as LexMask | undefined;
   if (!found) {
-    found = build(vocabulary, lexer, state, node);
-    state.masks.set(node, found);
+    const base = counted ? undefined : baseOf(lexer, state);
+    found = base
+      ? new Build(vocabulary, lexer).differing(state, base, node)
+      : counted || !state.masks.has(node)
+        ? new Build(vocabulary, lexer).whole(state, node)
+        : (state.masks.get(node) as LexMask);
+    state.masks.set(key, found);
   }
   return found;
 }
 
-function build(vocabulary: Vocabulary, lexer: Lexer, from: LexState, root: number): LexMask {
-  const { bytes, size, token } = vocabulary.trie;
-  const { sameBytes } = vocabulary;
-  const inside: number[] = [];
-  const needs: number[] = [];
-  const leaving = new Map<number, Map<number, Leaving>>();
+/**
+ * The state that most characters lead to, if it leads to itself: "anything but these words" differs from "anything" along
+ * those words alone, and so does its mask.
+ */
+function baseOf(lexer: Lexer, state: LexState): LexState | undefined {
+  if (!state.whole) return undefined;
+  const { regexes } = lexer;
+  const next = regexes.derive(state.regex, rareCharacter);
+  if (next === regexes.none || next === state.regex || regexes.derive(next, rareCharacter) !== next) return undefined;
+  return lexer.start(next);
+}
 
-  const leave = (node: number, label: number, suffix: number, chars: number): void => {
-    for (let id = token[node]!; id >= 0; id = sameBytes[id]!) {
-      let bySuffix = leaving.get(label);
+/** A character that no schema mentions. */
+const rareCharacter = 0x10fff0;
+
+/** One mask while it is built. */
+class Build {
+  readonly inside: number[] = [];
+  readonly needs: number[] = [];
+  readonly leaving = new Map<number, Map<number, Leaving>>();
+  readonly removed: number[] = [];
+
+  constructor(
+    readonly vocabulary: Vocabulary,
+    readonly lexer: Lexer,
+  ) {}
+
+  /** Every token below a node. */
+  whole(state: LexState, node: number): LexMask {
+    this.#walk(node, state, 0);
+    return this.#finish();
+  }
+
+  /** What differs from the mask of another state. */
+  differing(state: LexState, from: LexState, node: number): LexMask {
+    const base = lexMask(this.vocabulary, this.lexer, from, node, false);
+    this.#differ(node, state, from, 0);
+    return this.#finish(base);
+  }
+
+  #leave(node: number, label: number, suffix: number, chars: number): void {
+    const { size, token, bytes } = this.vocabulary.trie;
+    for (let id = token[node]!; id >= 0; id = this.vocabulary.sameBytes[id]!) {
+      let bySuffix = this.leaving.get(label);
       if (!bySuffix) {
         bySuffix = new Map();
-        leaving.set(label, bySuffix);
+        this.leaving.set(label, bySuffix);
       }
       let group = bySuffix.get(suffix);
       if (!group) {
@@ -65,46 +117,83 @@ function build(vocabulary: Vocabulary, lexer: Lexer, from: LexState, root: numbe
     }
     const end = node + size[node]!;
     for (let child = node + 1; child < end; child += size[child]!)
-      leave(child, label, vocabulary.suffixChild(suffix, bytes[child]!), chars);
-  };
+      this.#leave(child, label, this.vocabulary.suffixChild(suffix, bytes[child]!), chars);
+  }
 
-  const walk = (node: number, state: LexState, chars: number): void => {
+  #remove(node: number): void {
+    const { size, token } = this.vocabulary.trie;
+    for (let at = node; at < node + size[node]!; at++)
+      for (let id = token[at]!; id >= 0; id = this.vocabulary.sameBytes[id]!) this.removed.push(id);
+  }
+
+  #walk(node: number, state: LexState, chars: number): void {
+    const { size, token, bytes } = this.vocabulary.trie;
+    const { lexer } = this;
     const end = node + size[node]!;
     for (let child = node + 1; child < end; child += size[child]!) {
       const byte = bytes[child]!;
       if (byte === quote && lexer.json && state.whole) {
-        if (state.label >= 0) leave(child, state.label, 0, chars);
+        if (state.label >= 0) this.#leave(child, state.label, 0, chars);
         continue;
       }
       let next = state.next[byte];
       if (next === undefined) next = lexer.step(state, byte);
       if (!next) continue;
       const now = next.whole ? chars + 1 : chars;
-      for (let id = token[child]!; id >= 0; id = sameBytes[id]!) {
-        inside.push(id);
-        needs.push(Math.min(65_535, now + next.least));
-      }
-      if (size[child]! > 1) walk(child, next, now);
+      this.#add(token[child]!, now + next.least);
+      if (size[child]! > 1) this.#walk(child, next, now);
     }
-  };
-  walk(root, from, 0);
-  return finish(vocabulary, inside, needs, leaving);
-}
-
-function finish(vocabulary: Vocabulary, inside: number[], needs: number[], leaving: LexMask["leaving"]): LexMask {
-  const order = countingOrder(needs);
-  const tokens = new Int32Array(inside.length);
-  const sorted = new Uint16Array(inside.length);
-  order.forEach((from, to) => {
-    tokens[to] = inside[from]!;
-    sorted[to] = needs[from]!;
-  });
-  let bits: Uint32Array | undefined;
-  if (tokens.length > fewTokens) {
-    bits = new Uint32Array(vocabulary.words);
-    for (const id of tokens) bits[id >>> 5]! |= 1 << (id & 31);
   }
-  return { inside: tokens, needs: sorted, bits, leaving };
+
+  #add(token: number, need: number): void {
+    for (let id = token; id >= 0; id = this.vocabulary.sameBytes[id]!) {
+      this.inside.push(id);
+      this.needs.push(Math.min(65_535, need));
+    }
+  }
+
+  #differ(node: number, state: LexState, from: LexState, chars: number): void {
+    const { size, token, bytes } = this.vocabulary.trie;
+    const { lexer } = this;
+    const end = node + size[node]!;
+    for (let child = node + 1; child < end; child += size[child]!) {
+      const byte = bytes[child]!;
+      if (byte === quote && lexer.json && state.whole) {
+        if (state.label === from.label) continue;
+        if (from.label >= 0) this.#remove(child);
+        if (state.label >= 0) this.#leave(child, state.label, 0, chars);
+        continue;
+      }
+      const next = lexer.step(state, byte);
+      const other = lexer.step(from, byte);
+      if (next === other) continue;
+      if (!next) this.#remove(child);
+      else {
+        const now = next.whole ? chars + 1 : chars;
+        if (!other) {
+          this.#add(token[child]!, now + next.least);
+          this.#walk(child, next, now);
+        } else if (size[child]! > 1) this.#differ(child, next, other, now);
+      }
+    }
+  }
+
+  #finish(base?: LexMask): LexMask {
+    const { inside, needs, leaving, removed, vocabulary } = this;
+    const order = countingOrder(needs);
+    const tokens = new Int32Array(inside.length);
+    const sorted = new Uint16Array(inside.length);
+    order.forEach((from, to) => {
+      tokens[to] = inside[from]!;
+      sorted[to] = needs[from]!;
+    });
+    let bits: Uint32Array | undefined;
+    if (tokens.length > fewTokens) {
+      bits = new Uint32Array(vocabulary.words);
+      for (const id of tokens) bits[id >>> 5]! |= 1 << (id & 31);
+    }
+    return { base, removed, inside: tokens, needs: sorted, bits, leaving };
+  }
 }
 
 /** Places of numbers in increasing order. */

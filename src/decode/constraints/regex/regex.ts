@@ -68,7 +68,7 @@ export class Regexes {
   /** Any one character. */
   readonly any = this.set(anyChar);
   /** Every word. */
-  readonly all = this.#make("all", (id) => new Regex(id, "loop", true, [this.any], [], 0, Infinity));
+  readonly all = this.loop(this.any, 0, Infinity);
 
   /** Terms made so far: what memory depends on. */
   get size(): number {
