@@ -114,12 +114,12 @@ export class WorkerEngine implements Engine {
       base: import.meta.url,
       disposed: "the engine has been disposed; make a new one and compile again",
     });
-    const { threads, profile } = options ?? {};
+    const { threads, profile, planMemory } = options ?? {};
     // a copy: the caller may want to load the model once more
     const bytes = new Uint8Array(model.bytes);
     const { session } = await ask(
       this.#link,
-      { kind: "load", model: { ...model, bytes }, options: { threads, profile } },
+      { kind: "load", model: { ...model, bytes }, options: { threads, profile, planMemory } },
       "session",
       [bytes.buffer],
     );
