@@ -62,7 +62,7 @@ await runBar("resume", async ({ quick, log, measure }) => {
   log(`seed of the moments: ${seed}`);
   const random = new Random(seed);
   for (const name of ["transformer", "convNet"]) {
-    const steps = quick ? 300 : 2000;
+    const steps = quick ? 300 : 1200;
     const folder = mkdtempSync(join(tmpdir(), `bletchley-resume-${name}-`));
     try {
       const whole = join(folder, "whole");
