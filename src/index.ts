@@ -13,12 +13,15 @@ export type {
 } from "./decode/index.ts";
 export type { ChatMessage } from "./formats/index.ts";
 export {
+  type AnswerFormat,
   type App,
   type AppOptions,
   type ChatOptions,
   createApp,
   type Embedder,
+  type GeneratedObject,
   type Generation,
+  generateObject,
   type LoadEmbedderOptions,
   type LoadModelOptions,
   loadEmbedder,

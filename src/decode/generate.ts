@@ -6,6 +6,7 @@
 import { StreamDecoder, type Tokenizer } from "../formats/index.ts";
 import { prefill, type Sequence } from "../lm/index.ts";
 import { fail, throwIfAborted } from "../util/errors.ts";
+import type { Constraint } from "./constraints/constraint.ts";
 import { type DraftTree, emptyDraft } from "./draft-tree.ts";
 import {
   checkOptions,
@@ -119,13 +120,13 @@ export async function* generate(
     let count = 0;
     for (;;) {
       tokens.push(...decided.map(({ token }) => token));
-      for (const { token, proposedBy, logprob } of decided) {
+      for (const [i, { token, proposedBy, logprob }] of decided.entries()) {
         throwIfAborted(signal);
         count++;
         const ended = ends.has(token);
         let text = ended ? "" : stops.push(decoder.push(token));
         let finishReason: FinishReason | undefined;
-        if (ended || stops.stopped) finishReason = "stop";
+        if (ended || stops.stopped || (chooser.ended && i === decided.length - 1)) finishReason = "stop";
         else if (count >= limit) finishReason = "length";
         if (finishReason && !stops.stopped) {
           text += stops.push(decoder.flush()) + stops.flush();
@@ -158,7 +159,8 @@ export async function* generate(
       throwIfAborted(signal);
       const clock = performance.now();
       const maxDepth = Math.min(sequence.room - 1, limit - count - 1);
-      const { forced, draft } = await propose(speculating, tokens, sequence.length, maxDepth, constraint);
+      const forcing = constraint && forcedTokens(constraint, limit - count).slice(0, Math.max(0, maxDepth));
+      const { forced, draft } = await propose(speculating, tokens, sequence.length, maxDepth, constraint, forcing);
       const drafted = performance.now();
       const root = tokens[tokens.length - 1]!;
       const checked = await runDraft(sequence, root, draft);
@@ -182,16 +184,29 @@ export async function* generate(
   }
 }
 
+/** Tokens that are kept free, so that what the model opens can still be closed when room runs out. */
+const closingSlack = 8;
+
+/** Tokens that come next without asking the model: no choice is left, or just enough room to complete the text. */
+function forcedTokens(constraint: Constraint, remaining: number): readonly number[] {
+  // far from the limit it is enough to look now and then
+  if (remaining <= 64 || remaining % 64 === 0) {
+    const completion = constraint.shortestCompletion();
+    if (completion.length && remaining - completion.length <= closingSlack) return completion;
+  }
+  return constraint.forced();
+}
+
 /** What the next step checks: forced tokens, then what drafters propose after them. */
 async function propose(
   speculating: SpeculationSession | undefined,
   tokens: readonly number[],
   context: number,
   maxDepth: number,
-  constraint: GenerateOptions["constraint"],
+  constraint: Constraint | undefined,
+  forced: readonly number[] = [],
 ): Promise<StepPlan> {
   if (maxDepth < 1) return { forced: [], draft: emptyDraft };
-  const forced = constraint?.forced().slice(0, maxDepth) ?? [];
   if (!speculating) return withForced(forced, emptyDraft);
   let taken = 0;
   try {

@@ -1,5 +1,5 @@
 /** The decode loop and its parts. */
-export type { Constraint, TokenMask } from "./constraints/constraint.ts";
+export * from "./constraints/index.ts";
 export * from "./draft-tree.ts";
 export * from "./drafter.ts";
 export { AdaptiveTrigrams, type AdaptiveTrigramsOptions } from "./drafters/adaptive-trigrams.ts";

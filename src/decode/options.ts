@@ -50,7 +50,7 @@ export interface GenerateOptions extends SamplingOptions {
   readonly contextOverflow?: "error" | "drop-oldest";
   /**
    * What limits the tokens, in its state at the beginning of the answer; it is moved along with the text. End-of-sequence tokens
-   * then end the answer even under `ignoreEos`.
+   * then end the answer even under `ignoreEos`, and one that nears `maxTokens` is completed the shortest way.
    */
   readonly constraint?: Constraint;
   /** `false` decodes plainly although the model has drafters. */

@@ -22,7 +22,7 @@ export class TokenChooser {
     this.#mask = constraint && new Uint32Array(Math.ceil(constraint.vocabSize / 32));
   }
 
-  /** Whether a token that ends the text was taken; nothing may be chosen after it. */
+  /** Whether the text has ended: by a token that ends it, or because its constraint leaves nothing but such a token. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -73,6 +73,13 @@ export class TokenChooser {
     if (this.constraint && !this.constraint.advance(token))
       fail("internal", `token ${token} was chosen although the constraint forbids it`);
     this.sampler.accept(token);
-    this.#ended ||= this.ends.has(token);
+    this.#ended ||= this.ends.has(token) || this.#onlyEndsLeft();
+  }
+
+  #onlyEndsLeft(): boolean {
+    if (!this.constraint?.isComplete() || !this.#mask) return false;
+    this.constraint.mask(this.#mask);
+    for (const end of this.ends) this.#mask[end >> 5]! &= ~(1 << (end & 31));
+    return this.#mask.every((word) => word === 0);
   }
 }

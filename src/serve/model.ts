@@ -3,6 +3,7 @@
  * (a worker).
  */
 import {
+  type Constraint,
   checkOptions,
   checkSpeculation,
   type FinishReason,
@@ -18,6 +19,7 @@ import type { ChatMessage, Tokenizer } from "../formats/index.ts";
 import type { DecoderConfig, Sequence, SequenceModel } from "../lm/index.ts";
 import type { ResolvedModel } from "../sources/index.ts";
 import { BletchleyError, fail, throwIfAborted } from "../util/errors.ts";
+import { type AnswerFormat, AnswerFormats } from "./answer-format.ts";
 import { ChatFormat, type ChatPrompt } from "./chat.ts";
 import { SequencePool } from "./sequence-pool.ts";
 
@@ -31,8 +33,14 @@ export interface Generation {
   readonly stats: GenerationStats;
 }
 
+/** Options of a generation by a model. */
+export interface ModelOptions extends GenerateOptions {
+  /** What the text must look like. */
+  readonly format?: AnswerFormat;
+}
+
 /** Options of an answer in a conversation. */
-export interface ChatOptions extends GenerateOptions {
+export interface ChatOptions extends ModelOptions {
   /** JSON schemas of the tools that the model may call. */
   readonly tools?: readonly unknown[];
 }
@@ -58,6 +66,7 @@ export class Model {
   readonly #engine: ModelEngine;
   readonly #pool: SequencePool;
   readonly #chat: ChatFormat;
+  readonly #formats: AnswerFormats;
   /** Where the model came from. */
   readonly source: ResolvedModel;
   readonly tokenizer: Tokenizer;
@@ -76,6 +85,7 @@ export class Model {
     this.#engine = engine;
     this.#pool = new SequencePool(engine, { sequences: idleSequences, tokens: idleContexts * contextLength });
     this.#chat = new ChatFormat(tokenizer, template);
+    this.#formats = new AnswerFormats(tokenizer);
     this.source = source;
     this.tokenizer = tokenizer;
     this.contextLength = contextLength;
@@ -113,7 +123,7 @@ export class Model {
    */
   async *generate(
     prompt: string | readonly number[],
-    options: GenerateOptions = {},
+    options: ModelOptions = {},
   ): AsyncGenerator<GenerationChunk, void, void> {
     yield* this.#run(this.promptTokens(prompt), options, performance.now());
   }
@@ -196,7 +206,7 @@ export class Model {
 
   async *#run(
     prompt: readonly number[],
-    options: GenerateOptions,
+    { format, ...options }: ModelOptions,
     calledAt: number,
   ): AsyncGenerator<GenerationChunk, void, void> {
     const { tokenizer, contextLength } = this;
@@ -205,13 +215,15 @@ export class Model {
     this.#checkTokens(prompt);
     throwIfAborted(options.signal);
     if (prompt.length >= contextLength) this.#overflow(prompt.length);
+    if (format && options.constraint) fail("argument", "format and constraint both limit the text; give one of them");
+    const constraint = format && this.constraint(format);
     const sequence = await this.#pool.take(prompt);
     const fed = [...prompt];
     let sound = true;
     try {
       const speculation = options.draft === false ? undefined : this.#speculation;
       const input = { sequence, tokenizer, prompt, contextLength, calledAt, speculation };
-      for await (const chunk of generate(input, options)) {
+      for await (const chunk of generate(input, constraint ? { ...options, constraint } : options)) {
         fed.push(...chunk.tokens);
         yield chunk;
       }
@@ -235,6 +247,14 @@ export class Model {
       "context-overflow",
       `the prompt has ${tokens} tokens and the context holds ${this.contextLength}; shorten it or load the model with a larger contextLength`,
     );
+  }
+
+  /**
+   * A constraint for one text that must look like a format; compiled formats are kept.
+   * @throws `argument` for a format that nothing satisfies, `unsupported` for what cannot be enforced while a text is written.
+   */
+  constraint(format: AnswerFormat): Constraint {
+    return this.#formats.constraint(format);
   }
 
   /**

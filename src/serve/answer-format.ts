@@ -1,0 +1,48 @@
+/**
+ * What an answer must look like, as data, and the constraints made of it: compiled once, used by every answer of that form.
+ */
+import { type CompiledConstraint, type Constraint, ConstraintEngine, type JsonSchemaOptions } from "../decode/index.ts";
+import type { Tokenizer } from "../formats/index.ts";
+
+/** What an answer must look like. */
+export type AnswerFormat =
+  /** Any JSON object. */
+  | { readonly kind: "json-object" }
+  /** JSON that a schema accepts. */
+  | { readonly kind: "json-schema"; readonly schema: unknown; readonly options?: JsonSchemaOptions };
+
+/** Compiled formats that are kept, the least recently used one goes first. */
+const kept = 64;
+
+/** Makes constraints for one tokenizer. */
+export class AnswerFormats {
+  readonly #tokenizer: Tokenizer;
+  readonly #compiled = new Map<string, CompiledConstraint>();
+  #engine: ConstraintEngine | undefined;
+
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+  }
+
+  /**
+   * A constraint for a new answer.
+   * @throws `argument` for a format that nothing satisfies or that is none, `unsupported` for what cannot be enforced while a
+   * text is written.
+   */
+  constraint(format: AnswerFormat): Constraint {
+    const key = JSON.stringify(format);
+    const compiled = this.#compiled.get(key) ?? this.#compile(format);
+    this.#compiled.delete(key);
+    this.#compiled.set(key, compiled);
+    if (this.#compiled.size > kept)
+      for (const oldest of [...this.#compiled.keys()].slice(0, 1)) this.#compiled.delete(oldest);
+    return compiled.start();
+  }
+
+  #compile(format: AnswerFormat): CompiledConstraint {
+    // built when it is first needed: it reads the whole vocabulary
+    this.#engine ??= new ConstraintEngine(this.#tokenizer);
+    if (format.kind === "json-object") return this.#engine.jsonSchema({ type: "object" });
+    return this.#engine.jsonSchema(format.schema, format.options);
+  }
+}
