@@ -46,6 +46,7 @@ export function lexMask(
   counted: boolean,
 ): LexMask {
   const key = counted ? node : -1 - node;
+  state.masks ??= new Map();
   let found = state.masks.get(key) as LexMask | undefined;
   if (!found) {
     const base = counted ? undefined : baseOf(lexer, state);
@@ -136,8 +137,7 @@ class Build {
         if (state.label >= 0) this.#leave(child, state.label, 0, chars);
         continue;
       }
-      let next = state.next[byte];
-      if (next === undefined) next = lexer.step(state, byte);
+      const next = lexer.step(state, byte);
       if (!next) continue;
       const now = next.whole ? chars + 1 : chars;
       this.#add(token[child]!, now + next.least);

@@ -12,14 +12,14 @@ type Place = "whole" | "escape" | "utf8" | "hex" | "low-escape" | "low-u" | "low
 
 /** A state: the rest of a language, and the beginning of a character's spelling. */
 export class LexState {
-  /** Next states by byte; null where none is, undefined where not known yet. */
-  readonly next: (LexState | null | undefined)[] = new Array(256);
+  #few: Map<number, LexState | null> | undefined;
+  #table: (LexState | null | undefined)[] | undefined;
   /** Characters that are still needed at the least. */
   least = 0;
   /** Which language the word belongs to if it ends here: 0, or the number of a mark; -1 when it cannot end here. */
   label = -1;
   /** Masks by node of the token trie, kept by lex-mask.ts. */
-  readonly masks = new Map<number, unknown>();
+  masks: Map<number, unknown> | undefined;
   /** The only byte that may follow, the end of the word being one of them (-2 for it); -1 when there are several. */
   only: number | undefined;
 
@@ -30,6 +30,24 @@ export class LexState {
     readonly value: number,
     readonly left: number,
   ) {}
+
+  /** The next state by byte, as far as it was asked for before; null where there is none. */
+  known(byte: number): LexState | null | undefined {
+    return this.#table ? this.#table[byte] : this.#few?.get(byte);
+  }
+
+  /** Remembers a next state. Most states see few bytes, so a table is made late. */
+  remember(byte: number, next: LexState | null): void {
+    if (this.#table) this.#table[byte] = next;
+    else {
+      this.#few ??= new Map();
+      this.#few.set(byte, next);
+      if (this.#few.size < 12) return;
+      this.#table = new Array(256);
+      for (const [known, state] of this.#few) this.#table[known] = state;
+      this.#few = undefined;
+    }
+  }
 
   /** Whether no character is begun. */
   get whole(): boolean {
@@ -43,6 +61,7 @@ const backslash = 92;
 
 /** Makes states; `json` for the inside of JSON strings, else plain text. */
 export class Lexer {
+  readonly #wholes = new Map<Regex, LexState>();
   readonly #states = new Map<string, LexState>();
   #count = 0;
 
@@ -62,13 +81,22 @@ export class Lexer {
   }
 
   #state(regex: Regex, place: Place, value: number, left: number): LexState {
+    if (place === "whole") {
+      let state = this.#wholes.get(regex);
+      if (!state) {
+        state = new LexState(this.#count++, regex, place, value, left);
+        this.#wholes.set(regex, state);
+        state.least = this.regexes.shortest(regex);
+        state.label = this.#label(regex);
+      }
+      return state;
+    }
     const key = `${regex.id},${place},${value},${left}`;
     let state = this.#states.get(key);
     if (!state) {
       state = new LexState(this.#count++, regex, place, value, left);
       this.#states.set(key, state);
-      state.least = place === "whole" ? this.regexes.shortest(regex) : 1 + this.#leastBehind(state);
-      if (place === "whole") state.label = this.#label(regex);
+      state.least = 1 + this.#leastBehind(state);
     }
     return state;
   }
@@ -137,11 +165,11 @@ export class Lexer {
 
   /** The state behind one byte; null where there is none. The quote that ends a JSON string is not a byte of it. */
   step(state: LexState, byte: number): LexState | null {
-    const known = state.next[byte];
+    const known = state.known(byte);
     if (known !== undefined) return known;
     const next = this.#compute(state, byte);
     const viable = next && next.least < Infinity ? next : null;
-    state.next[byte] = viable;
+    state.remember(byte, viable);
     return viable;
   }
 
