@@ -71,6 +71,8 @@ export class Vocabulary {
   readonly suffixes: Pick<FlatTrie, "bytes" | "size">;
   /** Longest token in bytes. */
   readonly longest: number;
+  /** Room for lists of tokens while a mask is built. */
+  readonly scratch: { readonly inside: Int32Array; readonly needs: Uint16Array };
   readonly #bytes: (Uint8Array | undefined)[];
   readonly #encode: ((text: string) => number[]) | undefined;
 
@@ -81,6 +83,7 @@ export class Vocabulary {
     this.sameBytes = new Int32Array(this.size).fill(-1);
     this.#bytes = new Array(this.size);
     this.#encode = tokenizer.encode ? (text) => tokenizer.encode!(text) : undefined;
+    this.scratch = { inside: new Int32Array(this.size), needs: new Uint16Array(this.size) };
     const root = draft();
     const suffixRoot = draft();
     let longest = 1;

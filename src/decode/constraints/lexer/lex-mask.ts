@@ -51,9 +51,9 @@ export function lexMask(
   if (!found) {
     const base = counted ? undefined : baseOf(lexer, state);
     found = base
-      ? new Build(vocabulary, lexer).differing(state, base, node)
+      ? new Build(vocabulary, lexer, counted).differing(state, base, node)
       : counted || !state.masks.has(node)
-        ? new Build(vocabulary, lexer).whole(state, node)
+        ? new Build(vocabulary, lexer, counted).whole(state, node)
         : (state.masks.get(node) as LexMask);
     state.masks.set(key, found);
   }
@@ -77,14 +77,14 @@ const rareCharacter = 0x10fff0;
 
 /** One mask while it is built. */
 class Build {
-  readonly inside: number[] = [];
-  readonly needs: number[] = [];
+  #count = 0;
   readonly leaving = new Map<number, Map<number, Leaving>>();
   readonly removed: number[] = [];
 
   constructor(
     readonly vocabulary: Vocabulary,
     readonly lexer: Lexer,
+    readonly counted: boolean,
   ) {}
 
   /** Every token below a node. */
@@ -146,9 +146,10 @@ class Build {
   }
 
   #add(token: number, need: number): void {
+    const { inside, needs } = this.vocabulary.scratch;
     for (let id = token; id >= 0; id = this.vocabulary.sameBytes[id]!) {
-      this.inside.push(id);
-      this.needs.push(Math.min(65_535, need));
+      inside[this.#count] = id;
+      needs[this.#count++] = Math.min(need, 65_535);
     }
   }
 
@@ -179,49 +180,52 @@ class Build {
   }
 
   #finish(base?: LexMask): LexMask {
-    const { inside, needs, leaving, removed, vocabulary } = this;
-    const order = countingOrder(needs);
-    const tokens = new Int32Array(inside.length);
-    const sorted = new Uint16Array(inside.length);
-    order.forEach((from, to) => {
-      tokens[to] = inside[from]!;
-      sorted[to] = needs[from]!;
-    });
+    const { leaving, removed, vocabulary } = this;
+    const inside = vocabulary.scratch.inside.subarray(0, this.#count);
+    const needs = vocabulary.scratch.needs.subarray(0, this.#count);
     let bits: Uint32Array | undefined;
-    if (tokens.length > fewTokens) {
+    if (inside.length > fewTokens) {
       bits = new Uint32Array(vocabulary.words);
-      for (const id of tokens) bits[id >>> 5]! |= 1 << (id & 31);
+      for (const id of inside) bits[id >>> 5]! |= 1 << (id & 31);
     }
-    return { base, removed, inside: tokens, needs: sorted, bits, leaving };
+    if (!this.counted)
+      return { base, removed, inside: bits ? noTokens : inside.slice(), needs: noNeeds, bits, leaving };
+    return { base, removed, ...sortByNeed(inside, needs), bits, leaving };
   }
 }
 
-/** Places of numbers in increasing order. */
-function countingOrder(values: readonly number[]): Int32Array {
+const noTokens = new Int32Array(0);
+const noNeeds = new Uint16Array(0);
+
+/** Tokens in increasing order of their needs. */
+function sortByNeed(inside: Int32Array, needs: Uint16Array): { inside: Int32Array; needs: Uint16Array } {
   let most = 0;
-  for (const value of values) most = Math.max(most, value);
+  for (const need of needs) most = Math.max(most, need);
   const starts = new Int32Array(most + 2);
-  for (const value of values) starts[value + 1]!++;
+  for (const need of needs) starts[need + 1]!++;
   for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
-  const order = new Int32Array(values.length);
-  values.forEach((value, i) => {
-    order[starts[value]!++] = i;
-  });
-  return order;
+  const out = { inside: new Int32Array(inside.length), needs: new Uint16Array(inside.length) };
+  for (let i = 0; i < inside.length; i++) {
+    const to = starts[needs[i]!]!++;
+    out.inside[to] = inside[i]!;
+    out.needs[to] = needs[i]!;
+  }
+  return out;
 }
 
 /** Adds the tokens that stay inside a word of which at most `atMost` characters may come. */
 export function addInside({ inside, needs, bits }: LexMask, atMost: number, mask: Uint32Array): void {
   const { length } = inside;
-  const all = length === 0 || needs[length - 1]! <= atMost;
+  if (atMost === Infinity || length === 0 || needs[length - 1]! <= atMost) {
+    if (bits) for (let i = 0; i < bits.length; i++) mask[i]! |= bits[i]!;
+    else for (const id of inside) mask[id >>> 5]! |= 1 << (id & 31);
+    return;
+  }
   let end = length;
-  if (!all) {
-    let low = 0;
-    while (low < end) {
-      const middle = (low + end) >> 1;
-      if (needs[middle]! <= atMost) low = middle + 1;
-      else end = middle;
-    }
+  for (let low = 0; low < end; ) {
+    const middle = (low + end) >> 1;
+    if (needs[middle]! <= atMost) low = middle + 1;
+    else end = middle;
   }
   if (!bits || end * 2 < length) {
     for (let i = 0; i < end; i++) {
@@ -230,7 +234,7 @@ export function addInside({ inside, needs, bits }: LexMask, atMost: number, mask
     }
     return;
   }
-  // what the loop below takes out was in the mask before only if it came from elsewhere, which a word never shares
+  // tokens of one word stand nowhere else in the mask, so they can be taken out again
   for (let i = 0; i < bits.length; i++) mask[i]! |= bits[i]!;
   for (let i = end; i < length; i++) {
     const id = inside[i]!;
