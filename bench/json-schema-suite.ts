@@ -67,13 +67,14 @@ runBar("json-schema-suite", async ({ options, log, measure }) => {
       const counts = byKeyword.get(keyword) ?? { right: 0, wrong: 0, refused: 0 };
       byKeyword.set(keyword, counts);
       const formats = file.includes("optional/format") ? "assert" : "annotate";
+      const content = file.includes("optional/content") ? "assert" : "annotate";
       for (const group of readElements(readFileSync(path, "utf8"))) {
         const fields = readFields(group);
         const instances = readElements(fields.get("tests")!).map((test) => readFields(test));
         groups++;
         let compiled: ReturnType<typeof engine.jsonSchema> | undefined;
         try {
-          compiled = engine.jsonSchema(fields.get("schema")!, { draft, formats, documents: known });
+          compiled = engine.jsonSchema(fields.get("schema")!, { draft, formats, content, documents: known });
         } catch (error) {
           // a schema that nothing satisfies is refused as such, and that is right when it has no valid instance
           const none = /no value satisfies/.test((error as Error).message);

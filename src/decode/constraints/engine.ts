@@ -36,6 +36,8 @@ export interface JsonOptions {
 export interface JsonSchemaOptions extends JsonOptions {
   /** Whether `format` limits strings; default `assert`. Formats that no specification defines are always ignored. */
   readonly formats?: "assert" | "annotate";
+  /** Whether `contentEncoding` and `contentMediaType` of draft 7 limit strings; default `annotate`. */
+  readonly content?: "assert" | "annotate";
   /** Draft of schemas without `$schema`; default 7. */
   readonly draft?: Draft;
   /** Documents that `$ref` may point at, by address: values or JSON text. */
@@ -107,7 +109,7 @@ export class ConstraintEngine {
    * is written, `argument` when nothing satisfies the schema.
    */
   jsonSchema(schema: unknown, options: JsonSchemaOptions = {}): CompiledConstraint {
-    const { whitespace = "spaced", formats = "assert", draft = 7, documents = {} } = options;
+    const { whitespace = "spaced", formats = "assert", content = "annotate", draft = 7, documents = {} } = options;
     const universe = this.#shared();
     const sources = new Map(
       Object.entries(documents).map(([address, value]) => [address.replace(/#$/, ""), () => read(value)]),
@@ -117,7 +119,7 @@ export class ConstraintEngine {
         universe.formulas,
         new Documents(read(schema), draft, sources),
         universe.formats,
-        formats === "assert",
+        { formats: formats === "assert", content: content === "assert" },
       );
       const formula = compiler.main();
       if (universe.solver.cost(formula) === Infinity) fail("argument", "no value satisfies the schema");

@@ -44,7 +44,7 @@ export class SchemaCompiler {
     readonly formulas: Formulas,
     readonly documents: Documents,
     readonly formats: Formats,
-    readonly assertFormats: boolean,
+    readonly assertions: { readonly formats: boolean; readonly content: boolean },
   ) {}
 
   /** The formula of the main schema. */
@@ -134,6 +134,7 @@ export class SchemaCompiler {
       this.#numbers(node, place, parts);
       this.#strings(node, place, parts);
     }
+    this.#format(node, place, parts);
     this.#combinations(node, place, parts);
     this.#objects(node, place, parts);
     this.#arrays(node, place, parts);
@@ -232,14 +233,39 @@ export class SchemaCompiler {
       if (typeof pattern !== "string") this.#wrong(place, "pattern", "a string");
       parts.push(formulas.string(this.pattern(pattern, place, "pattern")));
     }
+  }
+
+  #format(node: SchemaObject, place: Place, parts: Formula[]): void {
+    const { formulas } = this;
     const format = node.get("format");
-    if (typeof format !== "string" || !this.assertFormats) return;
+    this.#content(node, place, parts);
+    if (typeof format !== "string" || !(this.assertions.formats || place.resource.assertsFormats)) return;
     const language = this.formats.language(format);
     if (language) parts.push(formulas.string(language));
     else if (format === "idn-hostname")
       fail(
         "unsupported",
         `format "idn-hostname" at ${place.pointer} cannot be decided while a text is written; set formats to "annotate"`,
+      );
+  }
+
+  /** What a string encodes; draft 7 lets it be asserted. */
+  #content(node: SchemaObject, place: Place, parts: Formula[]): void {
+    if (!this.assertions.content || place.resource.draft !== 7) return;
+    const encoding = node.get("contentEncoding");
+    if (typeof encoding === "string") {
+      if (encoding !== "base64")
+        fail(
+          "unsupported",
+          `contentEncoding ${JSON.stringify(encoding)} at ${place.pointer} is not decided: only base64 is`,
+        );
+      const base64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
+      parts.push(this.formulas.string(this.pattern(base64, place, "contentEncoding")));
+    }
+    if (node.has("contentMediaType"))
+      fail(
+        "unsupported",
+        `contentMediaType at ${place.pointer} is not decided while a text is written; set content to "annotate"`,
       );
   }
 

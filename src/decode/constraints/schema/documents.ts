@@ -21,6 +21,8 @@ export interface Resource {
   readonly dynamicAnchors: Map<string, Json>;
   /** Whether keywords of the validation vocabulary hold. */
   readonly validates: boolean;
+  /** Whether the vocabulary says that formats are assertions. */
+  readonly assertsFormats: boolean;
 }
 
 /** A schema at its place. */
@@ -94,24 +96,28 @@ export class Documents {
   }
 
   /** What `$schema` says: the draft, and whether its vocabularies validate. */
-  #dialect(address: string, fallback: Draft): { draft: Draft; validates: boolean } {
+  #dialect(address: string, fallback: Draft): { draft: Draft; validates: boolean; assertsFormats: boolean } {
     const known = drafts.find(([pattern]) => pattern.test(address));
-    if (known) return { draft: known[1], validates: true };
+    if (known) return { draft: known[1], validates: true, assertsFormats: false };
     const meta = this.#sources.get(withoutFragment(address))?.();
-    if (!isObject(meta)) return { draft: fallback, validates: true };
+    if (!isObject(meta)) return { draft: fallback, validates: true, assertsFormats: false };
     const above = meta.get("$schema");
     const { draft } =
       typeof above === "string" && above !== address ? this.#dialect(above, fallback) : { draft: fallback };
     const vocabularies = meta.get("$vocabulary");
     const validates =
       !isObject(vocabularies) || [...vocabularies.keys()].some((name) => name.endsWith("/vocab/validation"));
-    return { draft, validates };
+    const assertsFormats =
+      isObject(vocabularies) && [...vocabularies.keys()].some((name) => name.endsWith("/vocab/format-assertion"));
+    return { draft, validates, assertsFormats };
   }
 
   #add(root: Json, address: string, fallback: Draft): Resource {
     const schema = isObject(root) ? root.get("$schema") : undefined;
-    const { draft, validates } =
-      typeof schema === "string" ? this.#dialect(schema, fallback) : { draft: fallback, validates: true };
+    const { draft, validates, assertsFormats } =
+      typeof schema === "string"
+        ? this.#dialect(schema, fallback)
+        : { draft: fallback, validates: true, assertsFormats: false };
     const id = isObject(root) ? root.get(draft === 4 ? "id" : "$id") : undefined;
     const own = typeof id === "string" && !id.startsWith("#") && !this.#hidden(root as SchemaObject, draft);
     const base = own ? withoutFragment(resolveAddress(address, id)) : address;
@@ -123,6 +129,7 @@ export class Documents {
       anchors: new Map(),
       dynamicAnchors: new Map(),
       validates,
+      assertsFormats,
     };
     this.#resources.set(base, resource);
     if (!this.#resources.has(address)) this.#resources.set(address, resource);
@@ -147,7 +154,11 @@ export class Documents {
           if (draft <= 7) resource.anchors.set(id.slice(1), node);
         } else if (!this.#homes.has(node)) {
           const dialect = node.get("$schema");
-          const { draft: own, validates } = typeof dialect === "string" ? this.#dialect(dialect, draft) : resource;
+          const {
+            draft: own,
+            validates,
+            assertsFormats,
+          } = typeof dialect === "string" ? this.#dialect(dialect, draft) : resource;
           const base = withoutFragment(resolveAddress(resource.base, id));
           home = {
             id: this.#next++,
@@ -157,6 +168,7 @@ export class Documents {
             anchors: new Map(),
             dynamicAnchors: new Map(),
             validates,
+            assertsFormats,
           };
           this.#resources.set(base, home);
           const fragment = /#(.+)$/.exec(id)?.[1];

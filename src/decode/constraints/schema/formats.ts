@@ -34,7 +34,8 @@ const ipv6 = [
 
 const atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
 const quoted = '"(?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|\\\\[\\x20-\\x7e])*"';
-const label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+// what stands behind xn-- is decoded by rules that no automaton of reasonable size knows: such labels are not written
+const label = "(?![Xx][Nn]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 const host = `${label}(?:\\.${label})*`;
 const literal = `\\[(?:${ipv4}|IPv6:(?:${ipv6})|[A-Za-z0-9-]*[A-Za-z0-9]:[\\x21-\\x5a\\x5e-\\x7e]+)\\]`;
 const email = `(?:${atom}(?:\\.${atom})*|${quoted})@(?:${host}|${literal})`;
@@ -51,7 +52,7 @@ function address(more: string, morePrivate: string): { whole: string; reference:
   const noColon = `(?:[A-Za-z0-9._~!$&'()*+,;=@${more}-]|${escaped})`;
   const user = `(?:[A-Za-z0-9._~!$&'()*+,;=:${more}-]|${escaped})*`;
   const name = `(?:[A-Za-z0-9._~!$&'()*+,;=${more}-]|${escaped})*`;
-  const future = "v[0-9A-Fa-f]+\\.[A-Za-z0-9._~!$&'()*+,;=:-]+";
+  const future = "[vV][0-9A-Fa-f]+\\.[A-Za-z0-9._~!$&'()*+,;=:-]+";
   const authority = `(?:${user}@)?(?:\\[(?:${ipv6}|${future})\\]|${name})(?::\\d*)?`;
   const path = `(?:/${pchar}*)*`;
   const absolute = `/(?:${pchar}+${path})?`;
@@ -68,8 +69,7 @@ const iri = address(
 
 const templateName = "(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})(?:\\.?(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2}))*";
 const templateVariable = `${templateName}(?::[1-9]\\d{0,3}|\\*)?`;
-const templateLiteral =
-  "[\\x21\\x23\\x24\\x26\\x28-\\x3b\\x3d\\x3f-\\x5b\\x5d\\x5f\\x61-\\x7a\\x7e\\u00A0-\\u{10FFFF}]";
+const templateLiteral = "[\\x21\\x23\\x24\\x26-\\x3b\\x3d\\x3f-\\x5b\\x5d\\x5f\\x61-\\x7a\\x7e\\u00A0-\\u{10FFFF}]";
 const uriTemplate = `(?:${templateLiteral}|%[0-9A-Fa-f]{2}|\\{[+#./;?&=,!@|]?${templateVariable}(?:,${templateVariable})*\\})*`;
 
 const pointer = "(?:/(?:[^~/]|~[01])*)*";
@@ -84,7 +84,7 @@ function patternOfPatterns(depth: number): string {
   const count = "(?:[*+?]|\\{\\d{1,4}(?:,|)\\}|\\{0,\\d{1,4}\\})\\??";
   let inner = "";
   for (let i = 0; i <= depth; i++) {
-    const group = i === 0 ? "" : `|\\((?:\\?[:=!])?${inner}\\)`;
+    const group = i === 0 ? "" : `|\\((?:\\?(?:[:=!]|<[=!]))?${inner}\\)`;
     const piece = `(?:(?:[^\\\\^$.*+?()\\[\\]{}|]|\\.|${escaped}|${set}|${range}${group})(?:${count})?|[$^])`;
     inner = `(?:${piece}|\\|)*`;
   }
@@ -106,7 +106,6 @@ const patterns: Readonly<Record<string, () => string>> = {
   uuid: () => "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",
   "json-pointer": () => pointer,
   "relative-json-pointer": () => `(?:0|[1-9]\\d*)(?:#|${pointer})`,
-  regex: () => patternOfPatterns(4),
 };
 
 const two = (n: number): string => String(n).padStart(2, "0");
@@ -154,7 +153,19 @@ export class Formats {
     if (name === "date-time") return regexes.cat(compilePattern(regexes, `${date}[Tt]`, true), this.language("time")!);
     if (name === "hostname")
       return regexes.and([compilePattern(regexes, host, true), regexes.loop(regexes.any, 1, 253)]);
+    if (name === "regex") return this.#regex();
     const pattern = Object.hasOwn(patterns, name) ? patterns[name]!() : undefined;
     return pattern === undefined ? undefined : compilePattern(regexes, pattern, true);
+  }
+
+  /** Patterns with groups nested up to four deep. One group outside others may have a name; one letter is referred back to. */
+  #regex(): Regex {
+    const { regexes } = this;
+    const inner = patternOfPatterns(4);
+    const group = (name: string) => `${inner}\\(\\?<${name}>${inner}\\)${inner}`;
+    const names = [..."abcdefghijklmnopqrstuvwxyz"].map((letter) => `${group(letter)}(?:\\\\k<${letter}>${inner})+`);
+    return regexes.alt(
+      [inner, group("[A-Za-z_$][A-Za-z0-9_$]*"), ...names].map((pattern) => compilePattern(regexes, pattern, true)),
+    );
   }
 }
