@@ -4,9 +4,10 @@
 import { cpus } from "node:os";
 import type { Command } from "commander";
 import type { Model } from "../serve/model.ts";
+import { defaultModel } from "../sources/catalogue.ts";
 import { Random } from "../util/random.ts";
 import { interruptible } from "./exit.ts";
-import { defaultModel, describeModel, openModel } from "./open-model.ts";
+import { describeModel, openModel } from "./open-model.ts";
 import { addModelOptions, type ModelFlags, wholeFrom } from "./options.ts";
 import { ProgressDrawing } from "./progress.ts";
 import { table } from "./terminal.ts";

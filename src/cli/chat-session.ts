@@ -120,7 +120,7 @@ async function answerLines(conversation: Conversation, signal: AbortSignal): Pro
 }
 
 /** Runs the command. @throws {@link Interrupted} after Ctrl-C, and what loading and answering throw. */
-export async function chat(ref: string, flags: ChatFlags): Promise<void> {
+export async function chat(ref: string | undefined, flags: ChatFlags): Promise<void> {
   const conversationWith = (model: Model) => new Conversation(model, answerOptionsOf(flags), flags.system);
   if (!process.stdin.isTTY) {
     await interruptible(async (signal) => {

@@ -3,7 +3,7 @@
  */
 import type { Command } from "commander";
 import { chatCommands } from "./conversation.ts";
-import { defaultModel } from "./open-model.ts";
+import { defaultModelNote } from "./open-model.ts";
 import { addModelOptions, addSamplingOptions, type ModelFlags, type SamplingFlags } from "./options.ts";
 
 /** What the options of the command yield. */
@@ -27,12 +27,12 @@ export function addChat(program: Command): void {
   const command = program
     .command("chat")
     .description("talk with a model")
-    .argument("[model]", "model to talk with", defaultModel)
+    .argument("[model]", `model to talk with ${defaultModelNote}`)
     .option("-s, --system <text>", "instructions that come before the conversation")
     .option("--show-drafts", "colour tokens by who proposed them (a model that was tuned, see bletchley tune)");
   addModelOptions(addSamplingOptions(command))
     .addHelpText("after", help)
-    .action(async (ref: string, flags: ChatFlags) => {
+    .action(async (ref: string | undefined, flags: ChatFlags) => {
       const { chat } = await import("./chat-session.ts");
       await chat(ref, flags);
     });

@@ -5,11 +5,11 @@ import { cpus } from "node:os";
 import type { Command } from "commander";
 import type { KvCache, StepModel } from "../lm/index.ts";
 import type { Explanation } from "../runtime/index.ts";
+import { defaultModel } from "../sources/catalogue.ts";
 import { fail, throwIfAborted } from "../util/errors.ts";
 import { NDArray, sizeOf } from "../util/ndarray.ts";
 import { Random } from "../util/random.ts";
 import { interruptible } from "./exit.ts";
-import { defaultModel } from "./open-model.ts";
 import { wholeFrom } from "./options.ts";
 import { withProgress } from "./progress.ts";
 

@@ -1,13 +1,16 @@
 /**
  * `bletchley generate`: one prompt, one answer, for scripts and pipes.
  */
+import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import type { GenerateOptions, GenerationStats } from "../decode/options.ts";
-import { fail } from "../util/errors.ts";
+import type { GenerationStats } from "../decode/options.ts";
+import type { AnswerFormat } from "../serve/answer-format.ts";
+import type { ModelOptions } from "../serve/model.ts";
+import { fail, messageOf } from "../util/errors.ts";
 import { describeStats } from "./describe-stats.ts";
 import { interruptible } from "./exit.ts";
 import { readInput } from "./input.ts";
-import { defaultModel, openModel } from "./open-model.ts";
+import { defaultModelNote, openModel } from "./open-model.ts";
 import {
   addModelOptions,
   addSamplingOptions,
@@ -24,6 +27,8 @@ interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly json?: boolean;
   readonly stats?: boolean;
   readonly logprobs?: number;
+  readonly schema?: string;
+  readonly jsonObject?: boolean;
 }
 
 const help = `
@@ -38,13 +43,32 @@ Examples:
   bletchley generate --raw --temperature 0 --max-tokens 20 --json "Once upon a time"
   bletchley generate --system "Answer in one word." < question.txt`;
 
+/** What the answer must look like. The schema stays text, so that large numbers in it stay exact. */
+async function readFormat({ schema, jsonObject }: GenerateFlags): Promise<AnswerFormat | undefined> {
+  if (schema !== undefined && jsonObject)
+    fail("argument", "--schema and --json-object both limit the answer: give one of them");
+  if (jsonObject) return { kind: "json-object" };
+  if (schema === undefined) return undefined;
+  try {
+    return { kind: "json-schema", schema: await readFile(schema, "utf8") };
+  } catch (thrown) {
+    return fail("not-found", `the schema ${schema} cannot be read: ${messageOf(thrown)}`, thrown);
+  }
+}
+
 async function generate(words: readonly string[], flags: GenerateFlags, signal: AbortSignal): Promise<void> {
   if (flags.raw && flags.system !== undefined)
     fail("argument", "--system needs the chat template, which --raw leaves out: give one of them");
   if (flags.logprobs !== undefined && !flags.json) fail("argument", "--logprobs are only printed with --json");
+  const format = await readFormat(flags);
   const prompt = words.length ? words.join(" ") : (await readInput("the prompt", signal)).replace(/\r?\n$/, "");
   await using model = await openModel(flags.model, flags, signal);
-  const options: GenerateOptions = { ...answerOptionsOf(flags), logprobs: flags.logprobs, signal };
+  const options: ModelOptions = {
+    ...answerOptionsOf(flags),
+    logprobs: flags.logprobs,
+    signal,
+    ...(format && { format }),
+  };
   const { system } = flags;
   const messages = [
     ...(system === undefined ? [] : [{ role: "system", content: system }]),
@@ -71,10 +95,12 @@ export function addGenerate(program: Command): void {
     .command("generate")
     .description("answer one prompt, or continue a text")
     .argument("[prompt...]", "what to answer; several words are joined")
-    .option("-m, --model <ref>", "model to use", defaultModel)
+    .option("-m, --model <ref>", `model to use ${defaultModelNote}`)
     .option("--raw", "continue the prompt as it is, without a chat template")
     .option("-s, --system <text>", "instructions that come before the prompt")
     .option("--json", "print one JSON object when done")
+    .option("--schema <file>", "answer with JSON that this JSON Schema accepts")
+    .option("--json-object", "answer with a JSON object")
     .option("--stats", "tell afterwards what the steps did: drafts, acceptance, times")
     .option("--logprobs <n>", "with --json: log-probabilities of tokens and of n alternatives", wholeFrom(0, 100));
   addModelOptions(addSamplingOptions(command))

@@ -25,17 +25,18 @@ export function listModels(catalogue: Iterable<ModelEntry>, cached: readonly Cac
   const rest = new Map(cached.map((model) => [basename(model.folder), model]));
   const listed: ListedModel[] = [];
   const stateOf = ({ stored }: CachedModel) => (stored ? "here" : "unfinished");
-  for (const { name, title, bytes, licence } of catalogue) {
+  for (const { name, title, bytes, licence, origins } of catalogue) {
     const model = rest.get(name);
     rest.delete(name);
     // an empty folder is what an unsuccessful search leaves
     const here = model && (model.stored || model.bytes) ? model : undefined;
+    const ships = origins.some(({ type }) => type === "shipped");
     listed.push({
       name,
       title,
       bytes: here ? here.bytes : bytes,
-      state: here ? stateOf(here) : "not pulled",
-      origin: here?.stored?.origin,
+      state: ships ? "here" : here ? stateOf(here) : "not pulled",
+      origin: ships ? "the package" : here?.stored?.origin,
       licence: licence?.id,
       folder: here?.folder,
     });

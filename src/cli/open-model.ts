@@ -2,18 +2,28 @@
  * Loads a model for a command, with its progress drawn.
  */
 import type { Model } from "../serve/model.ts";
+import { defaultModel, shippedModel } from "../sources/catalogue.ts";
 import type { ModelFlags } from "./options.ts";
 import { withProgress } from "./progress.ts";
 
-/** The model that commands take when none is named. */
-export const defaultModel = "smollm2";
+/** What help texts say of the model that commands take when none is named. */
+export const defaultModelNote: string = `(default: ${defaultModel}, or ${shippedModel} where it is not to be had)`;
 
 /** Loads a model. The heavy imports happen here, so that `--help` does not pay for them. */
-export async function openModel(ref: string, flags: ModelFlags, signal: AbortSignal): Promise<Model> {
+export async function openModel(ref: string | undefined, flags: ModelFlags, signal: AbortSignal): Promise<Model> {
   const { loadModel } = await import("../serve/load-model.ts");
   const { form, threads, context: contextLength, offline, draft } = flags;
   return withProgress((onProgress) =>
-    loadModel(ref, { form, threads, contextLength, offline, draft, signal, onProgress }),
+    loadModel(ref, {
+      form,
+      threads,
+      contextLength,
+      offline,
+      draft,
+      signal,
+      onProgress,
+      onStandIn: (text) => process.stderr.write(`${text}\n`),
+    }),
   );
 }
 

@@ -9,7 +9,7 @@ import type { Model } from "../serve/model.ts";
 import type { ResolvedModel } from "../sources/index.ts";
 import { fail } from "../util/errors.ts";
 import { endBySignal, exitCodes, Interrupted, interruptible, reportOf } from "./exit.ts";
-import { defaultModel, describeModel, openModel } from "./open-model.ts";
+import { defaultModelNote, describeModel, openModel } from "./open-model.ts";
 import {
   addModelOptions,
   addSamplingOptions,
@@ -89,7 +89,7 @@ interface Served {
 
 /** Loads what is to be served; `loaded` gets each model as soon as it must be disposed. */
 async function loadServed(
-  ref: string,
+  ref: string | undefined,
   flags: ServeFlags,
   signal: AbortSignal,
   loaded: AsyncDisposable[],
@@ -113,7 +113,7 @@ async function loadServed(
   return { models, lines: [...lines, `${other}: ${title} · ${embedder.dimensions} dimensions · from ${origin}`] };
 }
 
-async function serve(ref: string, flags: ServeFlags): Promise<void> {
+async function serve(ref: string | undefined, flags: ServeFlags): Promise<void> {
   const { host, port, parallel, queue, maxBody, apiKey = [], cors, allowHost, quiet } = flags;
   const ownKey = process.env.BLETCHLEY_API_KEY;
   const loaded: AsyncDisposable[] = [];
@@ -151,7 +151,7 @@ export function addServe(program: Command): void {
   const command = program
     .command("serve")
     .description("serve a model over HTTP in the manner of the OpenAI API")
-    .argument("[model]", "model to serve", defaultModel)
+    .argument("[model]", `model to serve ${defaultModelNote}`)
     .option("--name <name>", "name that requests give; the model's own by default")
     .option("--embedder <ref>", "a model for /v1/embeddings, such as minilm")
     .option("--host <address>", "address to bind; 0.0.0.0 for all", "127.0.0.1")

@@ -4,9 +4,10 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { TuningProfile } from "../decode/index.ts";
+import { defaultModel } from "../sources/catalogue.ts";
 import { fail } from "../util/errors.ts";
 import { interruptible } from "./exit.ts";
-import { defaultModel, describeModel, openModel } from "./open-model.ts";
+import { describeModel, openModel } from "./open-model.ts";
 import { addModelOptions, type ModelFlags, wholeFrom } from "./options.ts";
 import { withProgress } from "./progress.ts";
 import { table } from "./terminal.ts";

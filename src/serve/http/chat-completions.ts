@@ -1,14 +1,16 @@
 /**
  * `POST /v1/chat/completions`: reads the request, waits for a turn, and answers whole or in pieces.
  */
-import type { GenerateOptions } from "../../decode/index.ts";
+import { randomBytes } from "node:crypto";
 import type { ChatMessage } from "../../formats/index.ts";
-import type { Model } from "../model.ts";
+import type { Model, ModelOptions } from "../model.ts";
+import { mayBecomeCall, readCall, type ToolCall } from "../tool-messages.ts";
 import { type Answer, answerHead, UsageCounter } from "./answer.ts";
 import { ApiError, refuse } from "./api-error.ts";
 import { readMessages } from "./chat-messages.ts";
 import { maxChoices, nthOptions, shownLogprobs } from "./choices.ts";
 import { Fields } from "./fields.ts";
+import { answerFormat, readResponseFormat, readTools, type ToolRequest } from "./response-format.ts";
 import { answerLimit, readSampling, readStreaming } from "./sampling.ts";
 import type { ServerState, Visit } from "./state.ts";
 import { chatLogprobs } from "./token-text.ts";
@@ -18,7 +20,8 @@ export interface ChatRequest {
   readonly model: Model;
   readonly name: string;
   readonly messages: readonly ChatMessage[];
-  readonly options: GenerateOptions;
+  readonly options: ModelOptions;
+  readonly tools: ToolRequest;
   /** How many answers are wanted. */
   readonly count: number;
   readonly stream: boolean;
@@ -28,22 +31,12 @@ export interface ChatRequest {
 /** What a request may ask for only if it asks for nothing. */
 function refuseWhatIsNotThere(fields: Fields): void {
   const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
-  fields.notSupported("tools", isEmpty);
   fields.notSupported("functions", isEmpty);
-  fields.notSupported("tool_choice", (value) => value === "none" || value === "auto");
   fields.notSupported("function_call", (value) => value === "none" || value === "auto");
-  fields.notSupported("response_format", (value) => (value as { type?: unknown }).type === "text");
   fields.notSupported("modalities", (value) => JSON.stringify(value) === '["text"]');
   fields.notSupported("store", (value) => value === false);
   fields.notSupported("service_tier", (value) => value === "auto" || value === "default");
-  for (const name of [
-    "parallel_tool_calls",
-    "audio",
-    "prediction",
-    "web_search_options",
-    "reasoning_effort",
-    "verbosity",
-  ])
+  for (const name of ["audio", "prediction", "web_search_options", "reasoning_effort", "verbosity"])
     fields.notSupported(name);
 }
 
@@ -59,23 +52,26 @@ export function readChatRequest(body: unknown, state: ServerState): ChatRequest 
   const logprobs = fields.boolean("logprobs") ?? false;
   const top = fields.integer("top_logprobs", 0, 20);
   if (top !== undefined && !logprobs) refuse("top_logprobs", "top_logprobs has no meaning unless logprobs is true");
-  const options: GenerateOptions = {
+  const tools = readTools(fields);
+  const format = answerFormat(model, readResponseFormat(fields), tools);
+  const options: ModelOptions = {
     ...readSampling(fields, model.tokenizer.vocabSize, state.defaults),
     maxTokens: answerLimit(limit, state.defaults),
     logprobs: logprobs ? (top ?? 0) : undefined,
+    format,
   };
   const count = fields.integer("n", 1, maxChoices) ?? 1;
   const streaming = readStreaming(fields);
   refuseWhatIsNotThere(fields);
   fields.accept("user", "metadata", "safety_identifier", "prompt_cache_key");
   fields.done();
-  return { model, name, messages, options, count, ...streaming };
+  return { model, name, messages, options, tools, count, ...streaming };
 }
 
 /** Tokens of the conversation. @throws {@link ApiError} 400 when it does not fit the context. */
-async function promptOf({ model, messages }: ChatRequest): Promise<readonly number[]> {
+async function promptOf({ model, messages, tools: { tools } }: ChatRequest): Promise<readonly number[]> {
   try {
-    return (await model.chatPrompt(messages)).tokens;
+    return (await model.chatPrompt(messages, tools.length ? { tools } : {})).tokens;
   } catch (thrown) {
     if ((thrown as { code?: unknown }).code !== "context-overflow") throw thrown;
     throw new ApiError(400, (thrown as Error).message, {
@@ -86,13 +82,20 @@ async function promptOf({ model, messages }: ChatRequest): Promise<readonly numb
   }
 }
 
+const namesOf = ({ tools }: ToolRequest) => new Set(tools.map(({ function: { name } }) => name));
+
+/** A call as answers have it. */
+function callObject(call: ToolCall) {
+  return { id: `call_${randomBytes(12).toString("hex")}`, type: "function", function: call } as const;
+}
+
 /** The request's answer in pieces, one chunk object each. */
 async function* chunks(
   request: ChatRequest,
   prompt: readonly number[],
   { signal }: Visit,
 ): AsyncGenerator<object, void, void> {
-  const { model, name, options, count, includeUsage } = request;
+  const { model, name, options, count, includeUsage, tools } = request;
   const counter = new UsageCounter();
   counter.prompt(prompt.length);
   const head = { ...answerHead("chatcmpl", model, name), object: "chat.completion.chunk" };
@@ -102,13 +105,27 @@ async function* chunks(
     ...(includeUsage && { usage: null }),
   });
   for (let index = 0; index < count; index++) {
-    yield chunk(index, { role: "assistant", content: "", refusal: null }, null, null);
+    yield chunk(index, { role: "assistant", content: tools.mode === "call" ? null : "", refusal: null }, null, null);
+    // what may be a call is held back until it shows
+    let held = "";
+    let holding = tools.mode !== "none";
     for await (const piece of model.generate(prompt, nthOptions(options, index, signal))) {
       const shown = shownLogprobs(model, piece);
-      if (piece.text || shown.length)
-        yield chunk(index, { content: piece.text }, null, shown.length ? chatLogprobs(model.tokenizer, shown) : null);
-      if (piece.finishReason) yield chunk(index, {}, piece.finishReason, null);
+      const logprobs = shown.length ? chatLogprobs(model.tokenizer, shown) : null;
       if (piece.stats) counter.answer(piece.stats, index === 0);
+      if (holding) {
+        held += piece.text;
+        const call = piece.finishReason ? readCall(held, namesOf(tools)) : undefined;
+        if (call) {
+          yield chunk(index, { tool_calls: [{ index: 0, ...callObject(call) }] }, null, null);
+          yield chunk(index, {}, "tool_calls", null);
+          continue;
+        }
+        holding = !piece.finishReason && (tools.mode === "call" || mayBecomeCall(held));
+        if (holding) continue;
+        if (held) yield chunk(index, { content: held }, null, logprobs);
+      } else if (piece.text || logprobs) yield chunk(index, { content: piece.text }, null, logprobs);
+      if (piece.finishReason) yield chunk(index, {}, piece.finishReason, null);
     }
   }
   if (includeUsage) yield { ...head, choices: [], usage: counter.usage };
@@ -116,7 +133,7 @@ async function* chunks(
 
 /** The request's answer as one object. */
 async function whole(request: ChatRequest, prompt: readonly number[], { signal }: Visit): Promise<object> {
-  const { model, name, options, count } = request;
+  const { model, name, options, count, tools } = request;
   const counter = new UsageCounter();
   counter.prompt(prompt.length);
   const choices: object[] = [];
@@ -130,11 +147,14 @@ async function whole(request: ChatRequest, prompt: readonly number[], { signal }
       finish = piece.finishReason;
       if (piece.stats) counter.answer(piece.stats, index === 0);
     }
+    const call = tools.mode === "none" ? undefined : readCall(content, namesOf(tools));
     choices.push({
       index,
-      message: { role: "assistant", content, refusal: null },
+      message: call
+        ? { role: "assistant", content: null, refusal: null, tool_calls: [callObject(call)] }
+        : { role: "assistant", content, refusal: null },
       logprobs: options.logprobs === undefined ? null : chatLogprobs(model.tokenizer, logprobs),
-      finish_reason: finish,
+      finish_reason: call ? "tool_calls" : finish,
     });
   }
   return { ...answerHead("chatcmpl", model, name), object: "chat.completion", choices, usage: counter.usage };
