@@ -122,7 +122,15 @@ export class ConstraintEngine {
         { formats: formats === "assert", content: content === "assert" },
       );
       const formula = compiler.main();
-      if (universe.solver.cost(formula) === Infinity) fail("argument", "no value satisfies the schema");
+      const givenUp = universe.solver.givenUp;
+      if (universe.solver.cost(formula) === Infinity) {
+        if (universe.solver.givenUp > givenUp)
+          fail(
+            "unsupported",
+            "the schema combines its keywords in too many ways to tell whether anything satisfies it",
+          );
+        fail("argument", "no value satisfies the schema");
+      }
       const track = universe.tracks.track(formula);
       const start = new ValuePosition(new OuterPlace(track, spacings[whitespace]), 0);
       return this.#compiled(() => start);

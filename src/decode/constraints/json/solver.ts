@@ -9,7 +9,7 @@ import { addSeen, hasAtom, holdsAtEnd, project, ruleFor, stepItem, stepProperty 
 import { type Formula, type Formulas, numberSet, type StringLanguage, stringLanguage, types } from "./formula.ts";
 import { someNumber, spell } from "./number-set.ts";
 import { readJson } from "./read-json.ts";
-import { waysOf } from "./split.ts";
+import { alternativesOf, waysOf } from "./split.ts";
 
 /** Names that an object has already, newest first. */
 export class Seen {
@@ -58,7 +58,30 @@ export interface NameClass {
   readonly example: string;
 }
 
-const maxStates = 3000;
+const maxStates = 1000;
+const maxBranches = 40;
+
+/** Conjunctions that suggest how a formula might become true: one branch of each choice, and nothing of what is denied. */
+function branchesOf(formulas: Formulas, formula: Formula): readonly Formula[] {
+  switch (formula.kind) {
+    case "not":
+      return [formulas.yes];
+    case "or":
+    case "one":
+      return formula.parts.flatMap((part) => branchesOf(formulas, part)).slice(0, maxBranches);
+    case "and": {
+      let all: readonly Formula[] = [formulas.yes];
+      for (const part of formula.parts) {
+        const branches = branchesOf(formulas, part);
+        all = all.flatMap((one) => branches.map((two) => formulas.and([one, two]))).slice(0, maxBranches);
+      }
+      return all;
+    }
+    default:
+      return [formula];
+  }
+}
+
 const noNames: ReadonlySet<string> = new Set();
 
 /** Answers questions about formulas, and remembers the answers. */
@@ -68,6 +91,9 @@ export class Solver {
   readonly #failures = new Map<Formula, Set<string>>();
   readonly #classes = new Map<Formula, readonly NameClass[]>();
   readonly #declared = new Map<Formula, readonly string[]>();
+  readonly #hopelessness = new Map<Formula, boolean>();
+  /** Searches that were given up: what they asked counts as impossible. */
+  givenUp = 0;
   #depth = 0;
   /** Least depth whose unfinished cost was used; results that depend on it are not final. */
   #taint = Infinity;
@@ -274,6 +300,14 @@ export class Solver {
       if (this.cost(goal) < Infinity) yield { goal, after: pending };
       return;
     }
+    const alternatives = alternativesOf(this.formulas, pending);
+    if (alternatives) {
+      for (const { child, after } of alternatives) {
+        const narrowed = this.formulas.and([goal, child]);
+        if (after !== this.formulas.no && this.cost(narrowed) < Infinity) yield { goal: narrowed, after };
+      }
+      return;
+    }
     for (const { child, after } of waysOf(this.formulas, pending)) {
       if (after === this.formulas.no) continue;
       const narrowed = this.formulas.and([goal, child]);
@@ -300,10 +334,81 @@ export class Solver {
         used.push(name);
       }
     }
-    return this.#search(formula, names.length, (at, i) => {
+    const guessed = this.#guessObject(formula, seen, names);
+    if (guessed) return guessed;
+    if (this.#hopeless(formula)) return null;
+    return this.#searchNames(formula, names);
+  }
+
+  #searchNames(formula: Formula, names: readonly string[], budget = maxStates): Plan | null {
+    const expand = (at: Formula, i: number) => {
       const name = names[i]!;
       return { pending: stepProperty(this.formulas, at, name), name, skip: true };
-    });
+    };
+    return this.#search(formula, names.length, expand, budget);
+  }
+
+  /** Whether no branch of an object's formula can become true, even without what is denied. */
+  #hopeless(formula: Formula): boolean {
+    let known = this.#hopelessness.get(formula);
+    if (known === undefined) {
+      const branches = branchesOf(this.formulas, formula);
+      known =
+        branches.length < maxBranches &&
+        branches.every(
+          (branch) =>
+            branch === this.formulas.no ||
+            (branch.simple && !holdsAtEnd(branch) && this.#simpleObject(branch, noNames) === null),
+        );
+      if (this.#taint === Infinity) this.#hopelessness.set(formula, known);
+    }
+    return known;
+  }
+
+  /** A plan that one branch of the formula suggests, if the whole formula agrees; quick where a search would be long. */
+  #guessObject(formula: Formula, seen: ReadonlySet<string>, names: readonly string[]): Plan | null {
+    let best: Plan | null = null;
+    for (const branch of branchesOf(this.formulas, formula)) {
+      if (!branch.simple) continue;
+      const plan = holdsAtEnd(branch) ? { cost: 2, steps: [] } : this.#simpleObject(branch, seen);
+      if (!plan || (best && plan.cost >= best.cost)) continue;
+      const found = this.#follow(formula, plan, 0, [], names, { left: 60 });
+      if (found && (!best || found.cost < best.cost)) best = found;
+    }
+    return best;
+  }
+
+  #follow(
+    formula: Formula,
+    plan: Plan,
+    i: number,
+    done: readonly PlannedChild[],
+    names: readonly string[],
+    budget: { left: number },
+  ): Plan | null {
+    if (i === plan.steps.length) {
+      const cost = done.reduce((sum, { name, goal }) => sum + name!.length + 6 + this.cost(goal), 2);
+      if (holdsAtEnd(formula)) return { cost, steps: done };
+      // a few more properties may still make it true
+      const written = new Set(done.map(({ name }) => name!));
+      const more = names.filter((name) => !written.has(name));
+      const rest = this.#searchNames(formula, more, 100);
+      return rest && { cost: cost + rest.cost, steps: [...done, ...rest.steps] };
+    }
+    const { name, goal } = plan.steps[i]!;
+    for (const cell of this.cells(stepProperty(this.formulas, formula, name!), goal)) {
+      if (budget.left-- <= 0) return null;
+      const found = this.#follow(
+        cell.after,
+        plan,
+        i + 1,
+        [...done, { name, goal: cell.goal, times: 1 }],
+        names,
+        budget,
+      );
+      if (found) return found;
+    }
+    return null;
   }
 
   /** The cheapest way to end an array of which some items are written; null when there is none. */
@@ -352,6 +457,7 @@ export class Solver {
     start: Formula,
     length: number,
     expand: (at: Formula, i: number) => { pending: Formula; name?: string; skip: boolean },
+    budget = maxStates,
   ): Plan | null {
     interface State {
       readonly formula: Formula;
@@ -377,17 +483,17 @@ export class Solver {
         for (let at: State | undefined = state; at; at = at.from) if (at.child) steps.unshift(at.child);
         return { cost: state.cost, steps };
       }
-      if (++popped > maxStates)
-        fail(
-          "unsupported",
-          `a combination of keywords needs more than ${maxStates} steps to tell whether it can be satisfied`,
-        );
+      if (++popped > budget) {
+        if (budget === maxStates) this.givenUp++;
+        return null;
+      }
       if (state.at >= length) continue;
       const { pending, name, skip } = expand(state.formula, state.at);
       if (skip) queue.push({ ...state, at: state.at + 1 });
       for (const { goal, after } of this.cells(pending)) {
         const formula = hasAtom(after, "unique") ? addSeen(this.formulas, after, readJson(this.example(goal))) : after;
         const cost = state.cost + this.cost(goal) + (name === undefined ? 2 : name.length + 6);
+        if (length < Infinity && !holdsAtEnd(formula) && this.#hopeless(formula)) continue;
         queue.push({ formula, at: state.at + 1, cost, from: state, child: { name, goal, times: 1 } });
       }
     }

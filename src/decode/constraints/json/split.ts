@@ -57,6 +57,48 @@ function listValues(formula: Formula): readonly Json[] | null {
   return null;
 }
 
+/** More alternatives than this are not written out. */
+const maxAlternatives = 64;
+
+/**
+ * A waiting formula without negations as alternatives, of which any one is enough: what the child must satisfy, and what is left
+ * if it does. Null where more than one alternative must be looked at together.
+ */
+export function alternativesOf(formulas: Formulas, pending: Formula): readonly Way[] | null {
+  switch (pending.kind) {
+    case "not":
+    case "one":
+      return pending.open ? null : [{ child: formulas.yes, after: pending }];
+    case "if":
+      return pending.parts[2] === formulas.no ? [{ child: pending.parts[0]!, after: pending.parts[1]! }] : null;
+    case "or": {
+      const all: Way[] = [];
+      for (const part of pending.parts) {
+        const ways = alternativesOf(formulas, part);
+        if (!ways) return null;
+        all.push(...ways);
+      }
+      return all.length > maxAlternatives ? null : all;
+    }
+    case "and": {
+      let all: readonly Way[] = [{ child: formulas.yes, after: formulas.yes }];
+      for (const part of pending.parts) {
+        const ways = alternativesOf(formulas, part);
+        if (!ways || all.length * ways.length > maxAlternatives) return null;
+        all = all.flatMap((one) =>
+          ways.map((two) => ({
+            child: formulas.and([one.child, two.child]),
+            after: formulas.and([one.after, two.after]),
+          })),
+        );
+      }
+      return all;
+    }
+    default:
+      return [{ child: formulas.yes, after: pending }];
+  }
+}
+
 /** The ways to go on with a waiting formula; empty when it waits for nothing. */
 export function waysOf(formulas: Formulas, pending: Formula): readonly Way[] {
   const children = [...childrenOf(pending)];

@@ -10,7 +10,7 @@ import { canonical, Formula, type Formulas, type Json, numberSet, stringLanguage
 import { containsNumber } from "./number-set.ts";
 import { NumberText } from "./number-text.ts";
 import { type Seen, Seen as SeenNames, type Solver } from "./solver.ts";
-import { finiteValues, waysOf } from "./split.ts";
+import { alternativesOf, finiteValues, waysOf } from "./split.ts";
 
 /** Truth of the watched formulas, in their order. */
 export type Truth = readonly boolean[];
@@ -240,7 +240,13 @@ export class Track {
       }
       return formulas.or([...byRest].map(([rest, list]) => formulas.and([rest, anyOf(formulas, list)])));
     };
-    const childGoal = decide(goal, formulas.yes);
+    const alternatives = alternativesOf(formulas, goal);
+    const childGoal = alternatives
+      ? anyOf(
+          formulas,
+          alternatives.filter(({ after }) => after !== formulas.no && viable(after)).map(({ child }) => child),
+        )
+      : decide(goal, formulas.yes);
     if (solver.cost(childGoal) === Infinity) return null;
     for (const formula of watched) childrenOf(formula, children);
     return new WatchingStep(this.tracks, this.tracks.track(childGoal, [...children]), goal, watched, [...children]);

@@ -234,6 +234,15 @@ export class Regexes {
     if (!found.size) return this.all;
     if (found.has(this.empty)) return [...found].every((part) => part.nullable) ? this.empty : this.none;
     for (const part of found) if (part.kind === "not" && found.has(part.parts[0]!)) return this.none;
+    for (const part of found)
+      if (
+        part.kind === "alt" &&
+        part.parts.length <= 4 &&
+        part.parts.some((inner) => inner.kind === "loop" && inner.parts[0] === this.any)
+      ) {
+        const others = [...found].filter((other) => other !== part);
+        return this.alt(part.parts.map((inner) => this.and([inner, ...others])));
+      }
     const list = [...found].sort(byId);
     if (list.length === 1) return list[0]!;
     return this.#make(
@@ -253,6 +262,13 @@ export class Regexes {
     if (part === this.none) return this.all;
     if (part === this.all) return this.none;
     if (part.kind === "not") return part.parts[0]!;
+    const isLength = (term: Regex) => term.kind === "loop" && term.parts[0] === this.any;
+    if (isLength(part)) {
+      const below = part.min > 0 ? this.loop(this.any, 0, part.min - 1) : this.none;
+      const above = part.max < Infinity ? this.loop(this.any, part.max + 1, Infinity) : this.none;
+      return this.alt([below, above]);
+    }
+    if (part.kind === "and" && part.parts.some(isLength)) return this.alt(part.parts.map((inner) => this.not(inner)));
     return this.#make(`n${part.id}`, (id) => new Regex(id, "not", !part.nullable, [part]));
   }
 
@@ -411,6 +427,8 @@ export class Regexes {
 
   #searchShortest(term: Regex): number {
     if (term.nullable) return 0;
+    const bounded = this.#boundedShortest(term);
+    if (bounded !== undefined) return bounded;
     const seen = new Set([term]);
     let level = [term];
     let best = Infinity;
@@ -440,6 +458,39 @@ export class Regexes {
     }
     if (best === Infinity) for (const state of seen) state.shortest = Infinity;
     return best;
+  }
+
+  /**
+   * Shortest word of a language whose length is bounded, without counting up to the bound: a state that some character leads
+   * back to itself makes words of every further length. Undefined when the term is not of this form.
+   */
+  #boundedShortest(term: Regex): number | undefined {
+    const bound =
+      term.kind === "and" ? term.parts.find((part) => part.kind === "loop" && part.parts[0] === this.any) : undefined;
+    if (!bound) return undefined;
+    const rest = this.and(term.parts.filter((part) => part !== bound));
+    const least = this.shortest(rest);
+    if (least >= bound.min) return least <= bound.max ? least : Infinity;
+    let level = [rest];
+    const seen = new Set(level);
+    for (let depth = 0; level.length && seen.size < 2000 && depth <= bound.min; depth++) {
+      const next: Regex[] = [];
+      for (const state of level) {
+        const { from, to } = this.derivatives(state);
+        if (
+          depth + this.shortest(state) <= bound.min &&
+          to.some((target, i) => target === state && from[i]! < firstTag)
+        )
+          return bound.min;
+        to.forEach((target, i) => {
+          if (target === this.none || seen.has(target) || from[i]! >= firstTag) return;
+          seen.add(target);
+          next.push(target);
+        });
+      }
+      level = next;
+    }
+    return undefined;
   }
 
   /** Length of the longest word, as far as it follows from the parts; else `Infinity`. */
@@ -492,7 +543,7 @@ export class Regexes {
   }
 }
 
-const maxSearch = 20_000;
+const maxSearch = 50_000;
 
 /** The friendliest character of a range, and how friendly it is. */
 function preferred(from: number, to: number): [number, number] {
