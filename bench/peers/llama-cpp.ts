@@ -9,6 +9,7 @@ type Token = number;
 
 /** The little of node-llama-cpp that is used here, so that types need no package. */
 interface Package {
+  readonly InputLookupTokenPredictor: new () => Predictor;
   getLlama(options: object): Promise<{
     readonly systemInfo: string;
     loadModel(options: object): Promise<Model>;
@@ -21,7 +22,10 @@ interface Model {
 interface Context {
   readonly contextSize: number;
   readonly currentThreads: number;
-  getSequence(): Sequence;
+  getSequence(options?: { readonly tokenPredictor?: Predictor }): Sequence;
+}
+interface Predictor {
+  updateInputTokens(tokens: readonly Token[]): void;
 }
 interface Sequence {
   clearHistory(): Promise<void>;
@@ -74,6 +78,8 @@ export interface LlamaCppOptions {
   readonly threads: number;
   /** Most tokens of prompt and answer together. */
   readonly contextSize: number;
+  /** Draft by looking up the prompt, as the package does it by default. */
+  readonly lookup?: boolean;
 }
 
 /** Positions whose probabilities are fetched in one call; each one's map takes several MB. */
@@ -99,9 +105,11 @@ export async function openLlamaCpp(
   if (!existsSync(fileURLToPath(new URL("../node_modules/node-llama-cpp", import.meta.url))))
     return { reason: "node-llama-cpp is not installed: run bench/setup" };
   let llama: Awaited<ReturnType<Package["getLlama"]>>;
+  let predictor: Predictor | undefined;
   try {
     // with 0 as the most threads of all, each context uses exactly as many as it asks for
-    const { getLlama } = await importPackage();
+    const { getLlama, InputLookupTokenPredictor } = await importPackage();
+    if (options.lookup) predictor = new InputLookupTokenPredictor();
     llama = await getLlama({ gpu: false, build: "never", skipDownload: true, maxThreads: 0, logLevel: "error" });
   } catch (thrown) {
     return { reason: `node-llama-cpp does not run here: ${thrown instanceof Error ? thrown.message : String(thrown)}` };
@@ -109,7 +117,7 @@ export async function openLlamaCpp(
   const model = await llama.loadModel({ modelPath: path, gpuLayers: 0 });
   const { threads, contextSize } = options;
   const context = await model.createContext({ contextSize, threads, batchSize: Math.min(contextSize, 512) });
-  const sequence = context.getSequence();
+  const sequence = context.getSequence(predictor && { tokenPredictor: predictor });
   const room = (needed: number) => {
     // beyond its context it would shift the window silently and measure something else
     if (needed > context.contextSize)
@@ -118,6 +126,7 @@ export async function openLlamaCpp(
   async function* greedy(prompt: readonly number[]): AsyncGenerator<TimedToken, void> {
     room(prompt.length);
     await sequence.clearHistory();
+    predictor?.updateInputTokens(prompt);
     let before = performance.now();
     let length = prompt.length;
     for await (const token of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {

@@ -3,7 +3,7 @@
  * to measure next.
  */
 import { readFileSync } from "node:fs";
-import { loadModel, type Model } from "../../src/serve/index.ts";
+import { loadModel, type Model, tuneModel } from "../../src/serve/index.ts";
 import { newCache, type OpenDecoder, openDecoder, runChunks } from "../models.ts";
 import { type LlamaCpp, openLlamaCpp } from "../peers/llama-cpp.ts";
 
@@ -11,7 +11,7 @@ import { type LlamaCpp, openLlamaCpp } from "../peers/llama-cpp.ts";
 export type SpeedRequest =
   | {
       readonly kind: "open";
-      readonly engine: "ours" | "steps" | "peer";
+      readonly engine: "ours" | "steps" | "peer" | "peer-lookup";
       readonly ref: string;
       readonly path: string;
       readonly form?: string;
@@ -28,6 +28,8 @@ export type SpeedRequest =
       readonly rows: readonly number[];
       readonly repeats: number;
     }
+  /** Tunes our engine on built-in prompts; it decodes that way from then on. */
+  | { readonly kind: "tune"; readonly maxTokens: number }
   /** Peak memory so far, in MiB. */
   | { readonly kind: "memory" };
 
@@ -62,12 +64,12 @@ async function answer(request: SpeedRequest): Promise<SpeedAnswer> {
   switch (request.kind) {
     case "open": {
       const { engine, ref, path, form, contextSize } = request;
-      if (engine === "peer") {
-        const opened = await openLlamaCpp(path, { threads: 2, contextSize });
+      if (engine === "peer" || engine === "peer-lookup") {
+        const opened = await openLlamaCpp(path, { threads: 2, contextSize, lookup: engine === "peer-lookup" });
         peer = opened.peer;
         return { kind: "opened", reason: opened.reason };
       }
-      if (engine === "ours") model = await loadModel(ref, { form, threads: 2 });
+      if (engine === "ours") model = await loadModel(ref, { form, threads: 2, draft: false });
       else steps = await openDecoder(ref, form);
       return { kind: "opened" };
     }
@@ -90,6 +92,10 @@ async function answer(request: SpeedRequest): Promise<SpeedAnswer> {
           }, Promise.resolve([])),
         );
       return { kind: "rows", ms };
+    }
+    case "tune": {
+      const { chosen } = await tuneModel(model!, { maxTokens: request.maxTokens, threads: 2 });
+      return { kind: "opened", reason: chosen.join(" + ") || "plain" };
     }
     case "memory":
       return {

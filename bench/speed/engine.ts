@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { SpeedAnswer, SpeedRequest } from "./child.ts";
 
-type AnswerOf<K extends SpeedRequest["kind"]> = K extends "open"
+type AnswerOf<K extends SpeedRequest["kind"]> = K extends "open" | "tune"
   ? Extract<SpeedAnswer, { kind: "opened" }>
   : K extends "rows"
     ? Extract<SpeedAnswer, { kind: "rows" }>
@@ -29,7 +29,8 @@ export class SpeedEngine {
       this.#child.once("exit", onExit);
       this.#child.once("message", (answer: SpeedAnswer) => {
         this.#child.off("exit", onExit);
-        if (answer.kind === "opened" && request.kind !== "open") reject(new Error(answer.reason));
+        if (answer.kind === "opened" && request.kind !== "open" && request.kind !== "tune")
+          reject(new Error(answer.reason));
         else resolve(answer as AnswerOf<R["kind"]>);
       });
       this.#child.send(request);
