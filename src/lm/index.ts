@@ -2,6 +2,7 @@
 export type { Checkpoint, RowTable } from "./checkpoint/checkpoint.ts";
 export { GgufCheckpoint } from "./checkpoint/gguf.ts";
 export { SafetensorsCheckpoint } from "./checkpoint/safetensors.ts";
+export { type DecoderAsGgufOptions, decoderAsGguf } from "./checkpoint/write-gguf.ts";
 export type { DecoderConfig, DecoderFamily, EncoderConfig, EncoderFamily, RopeConfig } from "./config.ts";
 export type { AttentionRequest, ForwardContext } from "./context.ts";
 export { Decoder } from "./decoder.ts";
@@ -37,3 +38,4 @@ export {
   type StoredWeights,
   type WeightSink,
 } from "./weights.ts";
+export { sequenceLogits } from "./whole-sequences.ts";

@@ -24,6 +24,7 @@ export class Mlp extends Module {
   readonly up: Linear;
   readonly down: Linear;
   readonly dropout: Dropout;
+  /** Applied between. */
   readonly _activation: (x: Tensor) => Tensor;
 
   constructor(features: number, hidden: number, options: MlpOptions = {}) {
@@ -48,6 +49,7 @@ export class GatedMlp extends Module {
   readonly gateUp: LinearGroup;
   readonly down: Linear;
   readonly dropout: Dropout;
+  /** Applied between. */
   readonly _activation: (x: Tensor) => Tensor;
 
   constructor(features: number, hidden: number, options: MlpOptions = {}) {

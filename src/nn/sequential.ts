@@ -6,6 +6,7 @@ import { Module } from "./module.ts";
 
 /** A module of one tensor. */
 export interface UnaryModule extends Module {
+  /** From one tensor to another. */
   forward(x: Tensor): Tensor;
 }
 

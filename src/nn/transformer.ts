@@ -20,6 +20,7 @@ export interface TransformerBlockOptions extends Omit<AttentionModuleOptions, "c
   readonly epsilon?: number;
   /** Whether the feed-forward network is gated; false by default. */
   readonly gated?: boolean;
+  /** Of the feed-forward network: GELU by default, SiLU where it is gated. */
   readonly activation?: MlpOptions["activation"];
   /** Features of a context that an attention across reads; none by default. */
   readonly contextFeatures?: number;

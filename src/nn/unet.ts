@@ -37,6 +37,7 @@ function newNorm(kind: ChannelNormKind, channels: number): UnaryModule | undefin
 export class ConvBlock extends Module {
   readonly conv: Conv;
   readonly norm?: UnaryModule;
+  /** Applied last. */
   readonly _activation: (x: Tensor) => Tensor;
 
   constructor(inChannels: number, outChannels: number, options: ConvBlockOptions = {}) {
@@ -63,6 +64,7 @@ export class ResidualBlock extends Module {
   readonly conv: Conv;
   readonly norm?: UnaryModule;
   readonly shortcut?: ConvBlock;
+  /** Applied last. */
   readonly _activation: (x: Tensor) => Tensor;
 
   constructor(inChannels: number, outChannels: number, options: ConvBlockOptions = {}) {

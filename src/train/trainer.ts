@@ -34,7 +34,11 @@ export interface TrainerOptions<Inputs extends BatchTypes> {
   /** Constant, or by step (from 0). */
   readonly learningRate: number | Schedule;
   /** Measures the model as it is now; called every so many steps and after the last. */
-  readonly evaluate?: { readonly every: number; run(): Promise<Readonly<Record<string, number>>> };
+  readonly evaluate?: {
+    readonly every: number;
+    /** Numbers by name, such as a validation loss. */
+    run(): Promise<Readonly<Record<string, number>>>;
+  };
   /** Needs `evaluate`. */
   readonly earlyStopping?: EarlyStopping;
   /** Where checkpoints, `metrics.jsonl` and `loss.svg` go; nothing is kept without. A run that is there is gone on with. */

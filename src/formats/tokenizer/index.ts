@@ -11,3 +11,4 @@ export { tokenizerFromGguf } from "./from-gguf.ts";
 export { parseTokenizerJson, tokenizerFromJson } from "./from-json.ts";
 export { StreamDecoder } from "./stream.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer, TokenizerSpecials } from "./tokenizer.ts";
+export { type BpeVocabulary, type TrainBpeOptions, trainBpe } from "./train-bpe.ts";
