@@ -4,6 +4,9 @@
  */
 import { fail } from "../../util/index.ts";
 import type { Constraint } from "./constraint.ts";
+import { GrammarPosition } from "./grammar/earley.ts";
+import { readGbnf } from "./grammar/gbnf.ts";
+import { readLark } from "./grammar/lark.ts";
 import { ValuePosition } from "./json/containers.ts";
 import { Formulas, type Json } from "./json/formula.ts";
 import { OuterPlace, type Spacing } from "./json/place.ts";
@@ -13,10 +16,12 @@ import { Tracks } from "./json/track.ts";
 import { Lexer } from "./lexer/lexer.ts";
 import { MaskBuilder } from "./mask-builder.ts";
 import type { Position } from "./position.ts";
-import { Regexes } from "./regex/regex.ts";
+import { compilePattern } from "./regex/compile-pattern.ts";
+import { type Regex, Regexes } from "./regex/regex.ts";
 import { SchemaCompiler } from "./schema/compile.ts";
 import { Documents, type Draft } from "./schema/documents.ts";
 import { Formats } from "./schema/formats.ts";
+import { TextPosition } from "./text-position.ts";
 import { TokenConstraint } from "./token-constraint.ts";
 import { type TokenBytes, Vocabulary } from "./vocabulary.ts";
 
@@ -30,6 +35,11 @@ export type Whitespace = "spaced" | "compact" | "flexible";
 export interface JsonOptions {
   /** White space; default `spaced`, which leaves the fewest tokens to choose and cannot loop. */
   readonly whitespace?: Whitespace;
+  /**
+   * How whole numbers are spelled where a schema allows no others: `any` admits `1.0` and `1e2`, as validators do; `plain` only
+   * digits, which is what a model should write. Default `any`.
+   */
+  readonly integers?: "any" | "plain";
 }
 
 /** How a schema is read. */
@@ -65,6 +75,7 @@ class Universe {
   readonly jsonLexer = new Lexer(this.regexes, true);
   readonly textLexer = new Lexer(this.regexes, false);
   readonly tracks = new Tracks(this.solver, this.jsonLexer);
+  readonly plainTracks = new Tracks(this.solver, this.jsonLexer, true);
 
   get full(): boolean {
     return (
@@ -109,7 +120,14 @@ export class ConstraintEngine {
    * is written, `argument` when nothing satisfies the schema.
    */
   jsonSchema(schema: unknown, options: JsonSchemaOptions = {}): CompiledConstraint {
-    const { whitespace = "spaced", formats = "assert", content = "annotate", draft = 7, documents = {} } = options;
+    const {
+      whitespace = "spaced",
+      integers = "any",
+      formats = "assert",
+      content = "annotate",
+      draft = 7,
+      documents = {},
+    } = options;
     const universe = this.#shared();
     const sources = new Map(
       Object.entries(documents).map(([address, value]) => [address.replace(/#$/, ""), () => read(value)]),
@@ -131,7 +149,7 @@ export class ConstraintEngine {
           );
         fail("argument", "no value satisfies the schema");
       }
-      const track = universe.tracks.track(formula);
+      const track = (integers === "plain" ? universe.plainTracks : universe.tracks).track(formula);
       const start = new ValuePosition(new OuterPlace(track, spacings[whitespace]), 0);
       return this.#compiled(() => start);
     } catch (error) {
@@ -143,5 +161,37 @@ export class ConstraintEngine {
   /** Any JSON value. */
   json(options: JsonOptions = {}): CompiledConstraint {
     return this.jsonSchema(true, options);
+  }
+
+  /** Texts that a pattern of ECMAScript matches from end to end. @throws `unsupported` naming what is not regular. */
+  regex(pattern: string): CompiledConstraint {
+    const universe = this.#shared();
+    return this.#language(
+      universe,
+      compilePattern(universe.regexes, pattern, true),
+      `the pattern ${JSON.stringify(pattern.slice(0, 200))}`,
+    );
+  }
+
+  /** One of several texts. @throws `argument` when there are none. */
+  choices(texts: readonly string[]): CompiledConstraint {
+    const universe = this.#shared();
+    return this.#language(universe, universe.regexes.words(texts), "an empty list of choices");
+  }
+
+  #language({ regexes, textLexer }: Universe, language: Regex, what: string): CompiledConstraint {
+    if (regexes.shortest(language) === Infinity) fail("argument", `no text satisfies ${what}`);
+    const start = new TextPosition(textLexer, textLexer.start(language));
+    return this.#compiled(() => start);
+  }
+
+  /**
+   * A context-free grammar: `lark` for Lark's notation (texts begin with the rule `start`), `gbnf` for llama.cpp's (`root`).
+   * @throws `argument` naming the line that is wrong, `unsupported` for what the notation has and this engine has not.
+   */
+  grammar(text: string, notation: "lark" | "gbnf"): CompiledConstraint {
+    const { regexes } = this.#shared();
+    const grammar = notation === "lark" ? readLark(regexes, text) : readGbnf(regexes, text);
+    return this.#compiled(() => GrammarPosition.start(grammar, regexes));
   }
 }

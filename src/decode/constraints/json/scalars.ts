@@ -5,6 +5,8 @@
 import { finishWord } from "../lexer/finish-word.ts";
 import type { Lexer, LexState } from "../lexer/lexer.ts";
 import type { Lexical, Position, Tape } from "../position.ts";
+import { decimal } from "./decimal.ts";
+import { containsNumber, maxExponentDigits } from "./number-set.ts";
 import type { NumberText } from "./number-text.ts";
 import type { Place } from "./place.ts";
 import type { StringMachine, Track } from "./track.ts";
@@ -119,24 +121,43 @@ export class NumberPosition implements Position {
   }
 }
 
-/** Fewest characters that make a number a member of its set, breadth first. */
+/** Fewest characters that make a number a member of its set: an exponent, or further digits where these are as short. */
 function shortestEnd(number: NumberText): number[] {
+  if (number.accepted) return [];
+  const zero = number.phase === "point" ? number.step(digitZero) : null;
+  if (zero) return [digitZero, ...shortestEnd(zero)];
+  const exponent = shortestExponent(number);
   let level: { at: NumberText; bytes: number[] }[] = [{ at: number, bytes: [] }];
-  for (;;) {
+  while (level.length && (!exponent || level[0]!.bytes.length + 1 < exponent.length)) {
     const next: typeof level = [];
-    for (const { at, bytes } of level) {
-      if (at.accepted) return bytes;
+    for (const { at, bytes } of level)
       for (const byte of numberBytes) {
         const after = at.step(byte);
-        if (after) next.push({ at: after, bytes: [...bytes, byte] });
+        if (!after) continue;
+        if (after.accepted) return [...bytes, byte];
+        if (next.length < widestSearch) next.push({ at: after, bytes: [...bytes, byte] });
       }
-    }
-    if (!next.length) return [];
-    level = next.slice(0, 2000);
+    level = next;
   }
+  return exponent ?? [];
 }
 
-const numberBytes = [...new TextEncoder().encode("0123456789.e-+")];
+/** Unfinished numbers that are followed at each length. */
+const widestSearch = 200;
+const digitZero = 48;
+
+/** The shortest exponent that makes a number a member; undefined when there is none, or none can follow here. */
+function shortestExponent({ ended, phase, set, value }: NumberText): number[] | undefined {
+  if (!ended || phase === "exponent") return undefined;
+  for (let digits = 1; digits <= maxExponentDigits; digits++)
+    for (const sign of ["", "-"])
+      for (let e = digits === 1 ? 0 : 10 ** (digits - 1); e < 10 ** digits; e++)
+        if (containsNumber(set, decimal(value.units, value.exponent + (sign ? -e : e)), false))
+          return [...new TextEncoder().encode(`e${sign}${e}`)];
+  return undefined;
+}
+
+const numberBytes = [...new TextEncoder().encode("0123456789.-")];
 
 /** Inside `null`, `true` or `false`. */
 export class LiteralPosition implements Position {

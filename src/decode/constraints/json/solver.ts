@@ -58,7 +58,7 @@ export interface NameClass {
   readonly example: string;
 }
 
-const maxStates = 1000;
+const maxStates = 1500;
 const maxBranches = 40;
 
 /** Conjunctions that suggest how a formula might become true: one branch of each choice, and nothing of what is denied. */
@@ -319,12 +319,23 @@ export class Solver {
     const { regexes } = this.formulas;
     const names = this.declaredNames(formula).filter((name) => !seen.has(name));
     let copies = 1;
-    const count = (at: Formula): void => {
-      if (at.kind === "minProperties") copies = Math.max(copies, at.data.low!);
-      if (at.kind === "maxProperties") copies = Math.max(copies, at.data.low! + 1);
-      if (["and", "or", "not", "one"].includes(at.kind)) at.parts.forEach(count);
+    let denials = 0;
+    const count = (at: Formula, denied: boolean): void => {
+      if (at.kind === "minProperties" && !denied) copies = Math.max(copies, at.data.low!);
+      // more than are allowed break a limit
+      if (at.kind === "maxProperties" && denied) copies = Math.max(copies, at.data.low! + 1);
+      if (at.kind === "properties" && denied) denials++;
+      if (["and", "or"].includes(at.kind)) for (const part of at.parts) count(part, denied);
+      if (at.kind === "not") count(at.parts[0]!, !denied);
+      if (at.kind === "one")
+        for (const part of at.parts) {
+          count(part, denied);
+          count(part, !denied);
+        }
     };
-    count(formula);
+    count(formula, false);
+    // each denied rule may want a property of its own
+    copies = Math.max(copies, Math.min(denials, 3));
     for (const { regex } of this.otherNames(formula)) {
       const used = [...seen];
       for (let i = 0; i < Math.min(copies, 50); i++) {

@@ -7,7 +7,7 @@ import type { Lexer, LexState } from "../lexer/lexer.ts";
 import type { Regex } from "../regex/regex.ts";
 import { addSeen, assign, childrenOf, hasAtom, holdsAtEnd, project, stepItem, stepProperty } from "./derive.ts";
 import { canonical, Formula, type Formulas, type Json, numberSet, stringLanguage, types } from "./formula.ts";
-import { containsNumber } from "./number-set.ts";
+import { containsNumber, intersectNumbers, type NumberSet, plainIntegers } from "./number-set.ts";
 import { NumberText } from "./number-text.ts";
 import { type Seen, Seen as SeenNames, type Solver } from "./solver.ts";
 import { alternativesOf, finiteValues, waysOf } from "./split.ts";
@@ -44,6 +44,9 @@ export interface Step {
 /** Label of names that rules mention: which one it is, the name itself tells. */
 export const declaredLabel = 1;
 
+/** Combinations of truths of a child that are looked at; the others count as impossible. */
+const maxDecisions = 2000;
+
 /** Makes tracks, and keeps one of each. */
 export class Tracks {
   readonly #known = new Map<string, Track>();
@@ -51,6 +54,8 @@ export class Tracks {
   constructor(
     readonly solver: Solver,
     readonly lexer: Lexer,
+    /** Whether values that can only be whole numbers are spelled without point and exponent. */
+    readonly plainIntegers = false,
   ) {}
 
   /** Formulas that the tracks are made of. */
@@ -166,7 +171,7 @@ export class Track {
   /** The state of a number before its first character, on a track opened for numbers; null when none is possible. */
   numberStart(): NumberText | null {
     if (this.#number === undefined) {
-      const set = numberSet(this.goal);
+      const set = this.tracks.plainIntegers ? spelledPlainly(numberSet(this.goal)) : numberSet(this.goal);
       this.#number =
         this.tracks.solver.cost(this.tracks.formulas.and([this.tracks.formulas.type(types.number), this.goal])) <
         Infinity
@@ -224,7 +229,12 @@ export class Track {
       if (after === formulas.no || !viable(after)) return null;
       return new SimpleStep(this.tracks, this.tracks.track(childGoal), this.tracks.track(after));
     }
+    let left = maxDecisions;
     const decide = (pending: Formula, soFar: Formula): Formula => {
+      if (left-- <= 0) {
+        if (left === -1) solver.givenUp++;
+        return formulas.no;
+      }
       if (!pending.open) return pending !== formulas.no && viable(pending) ? formulas.yes : formulas.no;
       // ways that leave the same to the child are one
       const byRest = new Map<Formula, Formula[]>();
@@ -342,4 +352,11 @@ class WatchingStep implements Step {
     }
     return track;
   }
+}
+
+/** A set of whole numbers without those spellings that have a point or an exponent; any other set as it is. */
+function spelledPlainly(set: NumberSet): NumberSet {
+  if (!set.every(({ step }) => step && step.exponent >= 0)) return set;
+  const plain = intersectNumbers(set, plainIntegers);
+  return plain.length ? plain : set;
 }
