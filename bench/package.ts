@@ -9,8 +9,11 @@ import { build } from "esbuild";
 import { type Ran, type RunOptions, runLine } from "./commands.ts";
 import { root, runBar } from "./harness.ts";
 
-/** What the package may weigh, as it is downloaded and unpacked. Raise them for a reason, and tell it in the changelog. */
-const limitsKB = { packed: 600, unpacked: 2500 };
+/**
+ * What the package may weigh, as it is downloaded and unpacked; 1,010 of each are the model that ships. Raise them for a reason,
+ * and tell it in the changelog.
+ */
+const limitsKB = { packed: 1610, unpacked: 3510 };
 
 /** Subpaths that find models and serve them; all others run in a browser. */
 const boundToNode = ["bletchley", "bletchley/sources", "bletchley/serve", "bletchley/package.json"];
