@@ -42,7 +42,9 @@ export class AnswerFormats {
   #compile(format: AnswerFormat): CompiledConstraint {
     // built when it is first needed: it reads the whole vocabulary
     this.#engine ??= new ConstraintEngine(this.#tokenizer);
-    if (format.kind === "json-object") return this.#engine.jsonSchema({ type: "object" });
-    return this.#engine.jsonSchema(format.schema, format.options);
+    // models write whole numbers in digits; one that may write 1.5e3 for an integer begins to, and is lost
+    const integers = "plain";
+    if (format.kind === "json-object") return this.#engine.jsonSchema({ type: "object" }, { integers });
+    return this.#engine.jsonSchema(format.schema, { integers, ...format.options });
   }
 }
