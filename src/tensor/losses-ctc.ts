@@ -117,7 +117,9 @@ export function ctcLoss(logits: Tensor, targets: Tensor, options: CtcLossOptions
   const lastLabel = gatherElements(scores, maximum(sub(mul(counts, 2), 1), 0), 1);
   const none = broadcastTo(scalar(never), [batch!, 1]);
   const total = logSum3Op([lastBlank, where(greater(counts, 0), lastLabel, never), none], {})[0]!;
-  const raw = neg(squeeze(total, 1));
+  // without a step there is one alignment, of no labels
+  const ended = running ? where(greater(running, 0), total, where(greater(counts, 0), never, scalar(0))) : total;
+  const raw = neg(squeeze(ended, 1));
   const losses = where(greater(raw, -never / 10), zeroInfinity ? 0 : Number.POSITIVE_INFINITY, raw);
   if (reduction !== "mean") return reduceLoss(losses, reduction);
   return reduceLoss(div(losses, maximum(cast(squeeze(counts, 1), "f32"), 1)), "mean");

@@ -79,14 +79,26 @@ function weighted(losses: Tensor, weights: Tensor | undefined, reduction: LossRe
   return reduction === "sum" ? sum(each) : div(sum(each), sum(weights));
 }
 
-/** Weight of each target by class and by being counted at all, and targets that are safe to look up. */
-function counted(target: Tensor, options: CrossEntropyOptions): { safe: Tensor; weights: Tensor | undefined } {
+interface Counted {
+  /** Targets that may be looked up. */
+  readonly safe: Tensor;
+  /** By class and by being counted at all. */
+  readonly weights: Tensor | undefined;
+  /** Losses with nothing where a target is ignored: no weight of 0 does that, since what is looked up there may be infinite. */
+  only(losses: Tensor): Tensor;
+}
+
+function counted(target: Tensor, options: CrossEntropyOptions): Counted {
   const { ignoreIndex = null, classWeights } = options;
   const counts = ignoreIndex === null ? undefined : notEqual(target, ignoreIndex);
   const safe = counts ? where(counts, target, 0) : target;
   const byClass = classWeights && gather(classWeights, safe);
-  if (!counts) return { safe, weights: byClass };
-  return { safe, weights: byClass ? where(counts, byClass, 0) : cast(counts, "f32") };
+  if (!counts) return { safe, weights: byClass, only: (losses) => losses };
+  return {
+    safe,
+    weights: byClass ? where(counts, byClass, 0) : cast(counts, "f32"),
+    only: (losses) => where(counts, losses, 0),
+  };
 }
 
 /**
@@ -106,22 +118,22 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
     return reduceLoss(neg(sum(mul(target, logSoftmax(logits, 1)), 1)), reduction);
   }
   checkTarget("crossEntropy", logits, target);
-  const { safe, weights } = counted(target, options);
+  const { safe, weights, only } = counted(target, options);
   let losses = tokenLossOp([logits, safe], {})[0]!;
   if (labelSmoothing) {
     if (options.classWeights) fail("unsupported", "crossEntropy: class weights and label smoothing exclude each other");
     const uniform = sub(logSumExp(logits, 1), mean(logits, 1));
     losses = add(mul(losses, 1 - labelSmoothing), mul(uniform, labelSmoothing));
   }
-  return weighted(losses, weights, reduction);
+  return weighted(only(losses), weights, reduction);
 }
 
 /** Negative log likelihood of class numbers `[n, …]` under log probabilities `[n, classes, …]`. */
 export function nllLoss(logProbabilities: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   checkTarget("nllLoss", logProbabilities, target);
-  const { safe, weights } = counted(target, options);
+  const { safe, weights, only } = counted(target, options);
   const picked = squeeze(gatherElements(logProbabilities, unsqueeze(safe, 1), 1), 1);
-  return weighted(neg(picked), weights, options.reduction ?? "mean");
+  return weighted(only(neg(picked)), weights, options.reduction ?? "mean");
 }
 
 /**

@@ -60,6 +60,7 @@ export interface BatchNormOptions extends NormOptions {
 /**
  * Batch normalisation (Ioffe and Szegedy 2015) of `[batch, channels, …space]`. Returns the running statistics too;
  * they are the given ones outside of training. The running variance is the unbiased one.
+ * @throws `shape` in training when channels have a single value, which has no variance.
  */
 export function batchNorm(
   x: Tensor,
@@ -72,7 +73,13 @@ export function batchNorm(
     return { y: scaled(y, weight, bias), runningMean, runningVariance };
   }
   const axes = x.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
-  const count = dimSize(axes.map((i) => x.shape[i]!).reduce(mulDims, 1));
+  const elements = axes.map((i) => x.shape[i]!).reduce(mulDims, 1);
+  if (elements === 1)
+    fail(
+      "shape",
+      `batchNorm: training needs more than one value a channel, got ${shapeText(x.shape)}; take a larger batch`,
+    );
+  const count = dimSize(elements);
   const unbiased = mul(variance(x, axes), div(count, sub(count, 1)));
   const moved = (old: Tensor, now: Tensor) => add(mul(old, 1 - momentum), mul(now, momentum));
   return {

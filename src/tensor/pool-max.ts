@@ -8,7 +8,6 @@ import { zerosLike } from "./gather.ts";
 import { gatherElements, scatterAdd } from "./gather-elements.ts";
 import { reshape } from "./movement.ts";
 import { adaptiveRange, adaptiveSizes, ceilPadding, checkSpatial, type PoolOptions } from "./pool-average.ts";
-import { max } from "./reduce.ts";
 import { concat, padAxes, slice } from "./slice.ts";
 import { defineOp, type OpCall, type Tensor, type TensorType } from "./tensor.ts";
 import { type PaddingPair, paddingPairs, perAxis, reachOf, windowCount } from "./windows.ts";
@@ -83,7 +82,8 @@ function putBack(c: Tensor, places: Tensor, attributes: MaxAttributes, shape: re
 }
 
 /**
- * Maxima over windows of `x` `[batch, channels, space…]`; padding never wins. @throws `shape` when a window does not fit.
+ * Maxima over windows of `x` `[batch, channels, space…]`; padding never wins, and NaN is passed over.
+ * @throws `shape` when a window does not fit.
  */
 export function maxPool(x: Tensor, options: MaxPoolOptions): Tensor {
   const rank = checkSpatial("maxPool", x);
@@ -97,8 +97,12 @@ export function maxPool(x: Tensor, options: MaxPoolOptions): Tensor {
   const padding = options.ceilMode
     ? given.map((pair, i) => ceilPadding("maxPool", x.shape[i + 2]!, reach[i]!, stride[i]!, pair))
     : given;
-  // ONNX wants padding below the kernel's size, which dilation may exceed
-  if (padding.some((pair, i) => pair.some((n) => n >= kernel[i]!))) {
+  // ONNX wants padding below the kernel's size, which dilation may exceed, and knows no place for the maximum of a window
+  // that steps over all of a short axis
+  const stepsOver = (size: Dim, step: number) => step > 1 && !(typeof size === "number" && size >= step);
+  const needsFrame = (pair: PaddingPair, i: number) =>
+    pair.some((n) => n >= kernel[i]! || (n > 0 && stepsOver(x.shape[i + 2]!, dilation[i]!)));
+  if (padding.some(needsFrame)) {
     const framed = padAxes(
       x,
       padding.map(([before, after], i) => ({ axis: i + 2, before, after })),
@@ -113,10 +117,13 @@ export function maxPool(x: Tensor, options: MaxPoolOptions): Tensor {
 export function adaptiveMaxPool(x: Tensor, outputSize: number | readonly number[]): Tensor {
   const { wanted, sizes, even } = adaptiveSizes("adaptiveMaxPool", x, outputSize);
   if (even) return maxPool(x, { kernel: sizes.map((n, i) => n / wanted[i]!) });
-  return wanted.reduce((y, count, i) => {
+  // the last axis first, so that the first of tied elements is the one with the smallest row
+  return wanted.reduceRight((y, count, i) => {
     const parts = Array.from({ length: count }, (_, at) => {
       const [start, end] = adaptiveRange(sizes[i]!, count, at);
-      return max(slice(y, { axis: i + 2, start, end }), i + 2, { keepDims: true });
+      return maxPool(slice(y, { axis: i + 2, start, end }), {
+        kernel: sizes.map((_, j) => (i === j ? end - start : 1)),
+      });
     });
     return concat(parts, i + 2);
   }, x);

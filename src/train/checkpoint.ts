@@ -54,7 +54,9 @@ export async function saveCheckpoint<Inputs extends BatchTypes>(
     ["seed", String(seed)],
   ]);
   await files.write(nameOf(run.step), writeSafetensors(arrays, metadata));
-  for (const old of (await checkpointSteps(files)).slice(keep)) await files.remove(nameOf(old));
+  // one of a later step is not older: it may be what could not be read when this run went on
+  const until = (await checkpointSteps(files)).filter((at) => at <= run.step);
+  for (const old of until.slice(keep)) await files.remove(nameOf(old));
 }
 
 function runStateOf(text: string | undefined, name: string): RunState {

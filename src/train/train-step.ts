@@ -120,8 +120,13 @@ export class TrainStep<Inputs extends BatchTypes = BatchTypes> {
     if (this.#options.averageDecay === undefined)
       fail("argument", "this training step keeps no averages; compile it with averageDecay");
     const { state } = this;
-    const out = stateDict(this.#options.module);
-    for (const path of this.#plan.trained.keys()) out.set(path, state[slotName(path, averageSlot)]!);
+    const { module } = this.#options;
+    const averages = new Map<Parameter, NDArray>();
+    for (const [path, { parameter }] of this.#plan.trained)
+      averages.set(parameter, state[slotName(path, averageSlot)]!);
+    const out = stateDict(module);
+    // by parameter, because one that modules share has several paths
+    for (const [path, parameter] of module.parameters()) out.set(path, averages.get(parameter) ?? out.get(path)!);
     return out;
   }
 

@@ -183,7 +183,9 @@ export class Trainer<Inputs extends BatchTypes> {
         `Trainer: the evaluation has no "${metric}"; it has ${Object.keys(metrics).join(", ") || "nothing"}`,
       );
     const { best } = this.#run;
-    const gain = best === undefined ? Number.POSITIVE_INFINITY : goal === "minimum" ? best - value : value - best;
+    const change = best === undefined ? Number.POSITIVE_INFINITY : goal === "minimum" ? best - value : value - best;
+    // no number beats what is not finite, so that never becomes the best
+    const gain = Number.isFinite(value) ? change : Number.NEGATIVE_INFINITY;
     this.#run =
       gain > leastChange ? { ...this.#run, best: value, stale: 0 } : { ...this.#run, stale: this.#run.stale + 1 };
     return this.#isStale();

@@ -34,6 +34,22 @@ describe("max pooling", () => {
       -8, -7, -6, -5,
     ]);
   });
+
+  it("finds nothing, and gives no gradient, where steps lead over the whole axis", async () => {
+    const x = NDArray.from([7, 8], [1, 2, 1]);
+    const pooled = (v: Tensor) => t.maxPool(v, { kernel: 2, dilation: 2, padding: 1 });
+    expect(await evaluate(pooled, x)).toEqual([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+    expect(await evaluate((v) => t.grad((w: Tensor) => pooled(w).sum())(v)[0]!, x)).toEqual([0, 0]);
+  });
+
+  it("gives the gradient to the first of tied elements of overlapping parts, row by row", async () => {
+    const parts = (size: readonly number[]) => (v: Tensor) => t.adaptiveMaxPool(v, size);
+    const g = (size: readonly number[], x: NDArray) =>
+      evaluate((v) => t.grad((w: Tensor) => parts(size)(w).sum())(v)[0]!, x);
+    expect(await g([2], NDArray.from([1, 3, 3, 3, 2], [1, 1, 5]))).toEqual([0, 1, 1, 0, 0]);
+    // the second row's five comes first by columns, but not by rows
+    expect(await g([1, 2], NDArray.from([1, 5, 0, 5, 2, 5], [1, 1, 2, 3]))).toEqual([0, 2, 0, 0, 0, 0]);
+  });
 });
 
 it("a grid that is made from the image itself gets each gradient once", () =>

@@ -3,7 +3,16 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { BatchNorm, Dropout, freeze, initialize, Linear, Module, stateDict } from "../../src/nn/index.ts";
+import {
+  BatchNorm,
+  Dropout,
+  freeze,
+  initialize,
+  Linear,
+  loadStateDict,
+  Module,
+  stateDict,
+} from "../../src/nn/index.ts";
 import { adamW, sgd } from "../../src/optim/index.ts";
 import { type FileStore, getDefaultEngine, memoryFiles, openFolder } from "../../src/runtime/index.ts";
 import { relu, type Tensor } from "../../src/tensor/index.ts";
@@ -11,6 +20,7 @@ import {
   drawCurves,
   numberedBatches,
   resumeLatest,
+  saveCheckpoint,
   shuffledBatches,
   shuffledOrder,
   Trainer,
@@ -182,6 +192,53 @@ describe("a step", () => {
     expectNear(got, average, 1e-6);
   });
 
+  it("averages a parameter that modules share under each of its paths", async () => {
+    class Tied extends Module {
+      readonly embedding = new Linear(3, 3);
+      readonly head = new Linear(3, 3);
+
+      constructor() {
+        super();
+        Object.assign(this.head, { weight: this.embedding.weight });
+        initialize(this, 2);
+      }
+    }
+    const net = new Tied();
+    await using step = await TrainStep.compile({
+      module: net,
+      inputs: { x: inputs.x },
+      loss: ({ x }) =>
+        net.head
+          .forward(relu(net.embedding.forward(x)))
+          .pow(2)
+          .mean(),
+      optimizer: sgd(),
+      averageDecay: 0.5,
+    });
+    const before = numbers(net)["head.weight"]!;
+    await step.run({ x: batchAt(0).x }, 0.1);
+    const after = numbers(net)["head.weight"]!;
+    const average = step.averagedState();
+    const other = new Tied();
+    loadStateDict(other, average);
+    numbers(other)["embedding.weight"]!.forEach((v, i) => {
+      expect(v).toBeCloseTo((before[i]! + after[i]!) / 2, 6);
+    });
+    expect(after).not.toEqual(before);
+  });
+
+  it("refuses batch norm over a single value, which has no variance", async () => {
+    const net = new Net({ norm: true });
+    const single = { x: { dtype: "f32", shape: [1, 3] }, y: { dtype: "f32", shape: [1, 1] } } as const;
+    const compiled = TrainStep.compile({
+      module: net,
+      inputs: single,
+      loss: ({ x, y }) => net.forward(x).sub(y).pow(2).mean(),
+      optimizer: sgd(),
+    });
+    await expect(compiled).rejects.toMatchObject({ code: "shape", message: expect.stringContaining("[1, 8]") });
+  });
+
   it("mixes objectives by weights that may change", async () => {
     const net = new Net();
     await using step = await compileNet(net, {
@@ -335,6 +392,35 @@ describe("a run", () => {
     }).run();
     expect([result.reason, result.steps]).toEqual(["early", 10]);
     expect(result.curve).toContain("■ validation");
+  });
+
+  it("takes no evaluation that is not finite for the best", async () => {
+    const net = new Net();
+    await using step = await compileNet(net);
+    const values = [Number.NaN, 3, Number.NEGATIVE_INFINITY, 2, 2.5, 2.4, 1];
+    let call = 0;
+    const result = await new Trainer<Inputs>({
+      step,
+      batches: numberedBatches(batchAt),
+      steps: 100,
+      learningRate: 0.01,
+      evaluate: { every: 2, run: async () => ({ validation: values[call++]! }) },
+      earlyStopping: { metric: "validation", patience: 2 },
+    }).run();
+    expect([result.reason, result.steps]).toEqual(["early", 12]);
+  });
+
+  it("keeps what it saves beside a later checkpoint that cannot be read", async () => {
+    const files = memoryFiles();
+    await files.write("checkpoint-00000500.safetensors", [new Uint8Array(3)]);
+    await files.write("checkpoint-00000003.safetensors", [new Uint8Array(3)]);
+    await using step = await compileNet(new Net());
+    await step.run(batchAt(0), 0.1);
+    await saveCheckpoint(files, step, { step: 4, position: 4, stale: 0 }, 1);
+    expect([...(await files.names())].sort()).toEqual([
+      "checkpoint-00000004.safetensors",
+      "checkpoint-00000500.safetensors",
+    ]);
   });
 
   it("reports progress, and says when batches end too soon or a checkpoint is of another run", async () => {
