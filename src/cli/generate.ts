@@ -29,6 +29,8 @@ interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly logprobs?: number;
   readonly schema?: string;
   readonly jsonObject?: boolean;
+  readonly regex?: string;
+  readonly grammar?: string;
 }
 
 const help = `
@@ -43,17 +45,26 @@ Examples:
   bletchley generate --raw --temperature 0 --max-tokens 20 --json "Once upon a time"
   bletchley generate --system "Answer in one word." < question.txt`;
 
-/** What the answer must look like. The schema stays text, so that large numbers in it stay exact. */
-async function readFormat({ schema, jsonObject }: GenerateFlags): Promise<AnswerFormat | undefined> {
-  if (schema !== undefined && jsonObject)
-    fail("argument", "--schema and --json-object both limit the answer: give one of them");
-  if (jsonObject) return { kind: "json-object" };
-  if (schema === undefined) return undefined;
+async function readText(file: string, what: string): Promise<string> {
   try {
-    return { kind: "json-schema", schema: await readFile(schema, "utf8") };
+    return await readFile(file, "utf8");
   } catch (thrown) {
-    return fail("not-found", `the schema ${schema} cannot be read: ${messageOf(thrown)}`, thrown);
+    return fail("not-found", `the ${what} ${file} cannot be read: ${messageOf(thrown)}`, thrown);
   }
+}
+
+/** What the answer must look like. A schema stays text, so that large numbers in it stay exact. */
+async function readFormat({ schema, jsonObject, regex, grammar }: GenerateFlags): Promise<AnswerFormat | undefined> {
+  const given = [schema, jsonObject, regex, grammar].filter((value) => value !== undefined).length;
+  if (given > 1)
+    fail(
+      "argument",
+      "--schema, --json-object, --regex and --grammar each say all of what an answer looks like: give one of them",
+    );
+  if (jsonObject) return { kind: "json-object" };
+  if (regex !== undefined) return { kind: "regex", pattern: regex };
+  if (grammar !== undefined) return { kind: "grammar", text: await readText(grammar, "grammar") };
+  return schema === undefined ? undefined : { kind: "json-schema", schema: await readText(schema, "schema") };
 }
 
 async function generate(words: readonly string[], flags: GenerateFlags, signal: AbortSignal): Promise<void> {
@@ -101,6 +112,8 @@ export function addGenerate(program: Command): void {
     .option("--json", "print one JSON object when done")
     .option("--schema <file>", "answer with JSON that this JSON Schema accepts")
     .option("--json-object", "answer with a JSON object")
+    .option("--regex <pattern>", "answer with a text that this pattern matches from end to end")
+    .option("--grammar <file>", "answer with a text of this grammar, in Lark's notation or llama.cpp's GBNF")
     .option("--stats", "tell afterwards what the steps did: drafts, acceptance, times")
     .option("--logprobs <n>", "with --json: log-probabilities of tokens and of n alternatives", wholeFrom(0, 100));
   addModelOptions(addSamplingOptions(command))

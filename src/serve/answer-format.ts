@@ -9,7 +9,13 @@ export type AnswerFormat =
   /** Any JSON object. */
   | { readonly kind: "json-object" }
   /** JSON that a schema accepts. */
-  | { readonly kind: "json-schema"; readonly schema: unknown; readonly options?: JsonSchemaOptions };
+  | { readonly kind: "json-schema"; readonly schema: unknown; readonly options?: JsonSchemaOptions }
+  /** Text that a pattern of ECMAScript matches from end to end. */
+  | { readonly kind: "regex"; readonly pattern: string }
+  /** One of several texts. */
+  | { readonly kind: "choices"; readonly texts: readonly string[] }
+  /** Text of a context-free grammar, in Lark's notation or llama.cpp's GBNF; by its look (`::=`) when the notation is absent. */
+  | { readonly kind: "grammar"; readonly text: string; readonly notation?: "lark" | "gbnf" };
 
 /** Compiled formats that are kept, the least recently used one goes first. */
 const kept = 64;
@@ -42,9 +48,20 @@ export class AnswerFormats {
   #compile(format: AnswerFormat): CompiledConstraint {
     // built when it is first needed: it reads the whole vocabulary
     this.#engine ??= new ConstraintEngine(this.#tokenizer);
+    const engine = this.#engine;
     // models write whole numbers in digits; one that may write 1.5e3 for an integer begins to, and is lost
     const integers = "plain";
-    if (format.kind === "json-object") return this.#engine.jsonSchema({ type: "object" }, { integers });
-    return this.#engine.jsonSchema(format.schema, { integers, ...format.options });
+    switch (format.kind) {
+      case "json-object":
+        return engine.jsonSchema({ type: "object" }, { integers });
+      case "json-schema":
+        return engine.jsonSchema(format.schema, { integers, ...format.options });
+      case "regex":
+        return engine.regex(format.pattern);
+      case "choices":
+        return engine.choices(format.texts);
+      case "grammar":
+        return engine.grammar(format.text, format.notation ?? (format.text.includes("::=") ? "gbnf" : "lark"));
+    }
   }
 }

@@ -2,12 +2,12 @@
  * `POST /v1/completions`: continues texts or token ids as they are, with echo, log-probabilities of the prompt, and the
  * best of several.
  */
-import type { GenerateOptions } from "../../decode/index.ts";
-import type { Generation, Model } from "../model.ts";
+import type { Generation, Model, ModelOptions } from "../model.ts";
 import { type Answer, answerHead, UsageCounter } from "./answer.ts";
 import { ApiError, refuse } from "./api-error.ts";
 import { maxChoices, nthOptions, shownLogprobs, textsOrTokens } from "./choices.ts";
 import { Fields } from "./fields.ts";
+import { answerFormat, readTextFormat } from "./response-format.ts";
 import { answerLimit, readSampling, readStreaming } from "./sampling.ts";
 import type { ServerState, Visit } from "./state.ts";
 import { type TextLogprobs, TextLogprobWriter } from "./token-text.ts";
@@ -29,7 +29,7 @@ interface CompletionRequest {
   readonly model: Model;
   readonly name: string;
   readonly prompts: readonly Prompt[];
-  readonly options: GenerateOptions;
+  readonly options: ModelOptions;
   /** Most tokens of each answer; 0 only echoes. */
   readonly limit: number;
   readonly count: number;
@@ -69,7 +69,12 @@ function readCompletionRequest(body: unknown, state: ServerState): CompletionReq
   const candidates = fields.integer("best_of", 1, maxChoices) ?? count;
   if (candidates < count) refuse("best_of", `best_of is ${candidates} and n is ${count}; best_of must not be smaller`);
   const logprobs = fields.integer("logprobs", 0, 20);
-  const options = { ...readSampling(fields, model.tokenizer.vocabSize, state.defaults), logprobs };
+  const format = answerFormat(model, readTextFormat(fields), { tools: [], mode: "none" });
+  const options: ModelOptions = {
+    ...readSampling(fields, model.tokenizer.vocabSize, state.defaults),
+    logprobs,
+    format,
+  };
   const streaming = readStreaming(fields);
   if (streaming.stream && candidates > count)
     refuse("best_of", "the best of several cannot be streamed: which one it is shows at the end");

@@ -19,15 +19,21 @@ export interface ToolRequest {
 /** Most tools of one request. */
 const maxTools = 128;
 
-/** Reads `response_format`. @throws {@link ApiError} 400 naming the field. */
+/** Reads `response_format`, or what stands for it. @throws {@link ApiError} 400 naming the field. */
 export function readResponseFormat(fields: Fields): AnswerFormat | undefined {
+  const other = readTextFormat(fields);
   const format = fields.object("response_format");
-  if (!format) return undefined;
+  if (!format) return other;
   const type = format.oneOf("type", ["text", "json_object", "json_schema"]) ?? format.missing("type");
   const given = type === "json_schema" ? format.object("json_schema") : undefined;
   if (type === "json_schema" && !given) format.missing("json_schema");
   format.done();
-  if (type === "text") return undefined;
+  if (type === "text") return other;
+  if (other)
+    refuse(
+      "response_format",
+      `response_format and ${formatParams[other.kind]} both say what a text looks like; give one of them`,
+    );
   if (!given) return { kind: "json-object" };
   given.requiredText("name");
   given.accept("description");
@@ -35,6 +41,27 @@ export function readResponseFormat(fields: Fields): AnswerFormat | undefined {
   const schema = given.value("schema") ?? {};
   given.done();
   return { kind: "json-schema", schema };
+}
+
+/** Most choices of one request. */
+const maxTexts = 1000;
+
+/**
+ * Reads `regex`, `grammar` and `choices`, which go beyond the OpenAI API: what a text must look like. @throws {@link ApiError} 400 when
+ * several are given.
+ */
+export function readTextFormat(fields: Fields): AnswerFormat | undefined {
+  const regex = fields.text("regex");
+  const grammar = fields.text("grammar");
+  const choices = fields.list("choices");
+  if ([regex, grammar, choices].filter((value) => value !== undefined).length > 1)
+    refuse("grammar", "regex, grammar and choices each say all of what a text looks like; give one of them");
+  if (regex !== undefined) return { kind: "regex", pattern: regex };
+  if (grammar !== undefined) return { kind: "grammar", text: grammar };
+  if (!choices) return undefined;
+  if (!choices.length || choices.length > maxTexts || !choices.every((text) => typeof text === "string"))
+    return refuse("choices", `choices must be a list of 1 to ${maxTexts} texts`, "invalid_type");
+  return { kind: "choices", texts: choices as string[] };
 }
 
 function readTool(value: unknown, path: string): ToolDefinition {
@@ -102,6 +129,15 @@ export function readTools(fields: Fields): ToolRequest {
   return { tools: [tool], mode: "call" };
 }
 
+/** The parameter that a format comes from. */
+const formatParams: Readonly<Record<AnswerFormat["kind"], string>> = {
+  "json-object": "response_format",
+  "json-schema": "response_format",
+  regex: "regex",
+  grammar: "grammar",
+  choices: "choices",
+};
+
 /**
  * The form of the answer, once it is known to be possible: schemas are compiled here, so that what cannot be enforced is refused
  * before anything is generated.
@@ -114,11 +150,11 @@ export function answerFormat(
   const format: AnswerFormat | undefined =
     mode === "call" ? { kind: "json-schema", schema: callSchema(tools) } : response;
   if (!format) return undefined;
-  const param = mode === "call" ? "tools" : "response_format";
+  const param = mode === "call" ? "tools" : formatParams[format.kind];
   if (mode === "call" && response)
     refuse(
-      "response_format",
-      "response_format says what a text looks like, and tool_choice asks for a call; give one of them",
+      formatParams[response.kind],
+      `${formatParams[response.kind]} says what a text looks like, and tool_choice asks for a call; give one of them`,
     );
   try {
     model.constraint(format);

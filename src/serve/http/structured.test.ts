@@ -62,6 +62,43 @@ describe("response_format", () => {
   });
 });
 
+describe("patterns, grammars and choices", () => {
+  it("shape any text, in chats and completions", async () => {
+    const { model } = scriptedModel({ next: noisyLogits, contextLength: 4096 });
+    const app = createApp({ models: { tiny: model } });
+    const base = { model: "tiny", temperature: 1, seed: 4, max_tokens: 60 };
+    const cases: [object, RegExp][] = [
+      [{ regex: "(ab|c){2,4}!" }, /^(?:ab|c){2,4}!$/],
+      [{ choices: ["yes", "no", "perhaps"] }, /^(?:yes|no|perhaps)$/],
+      [{ grammar: 'root ::= "<" [a-z]{2,5} ">"' }, /^<[a-z]{2,5}>$/],
+      [{ grammar: 'start: "(" WORD ("," WORD)* ")"\nWORD: /[xyz]{1,3}/' }, /^\([xyz]{1,3}(?:,[xyz]{1,3})*\)$/],
+    ];
+    for (const [extra, looks] of cases) {
+      const messages = [{ role: "user", content: "hi" }];
+      const chat = await jsonOf(app.fetch(post(path, { ...base, messages, ...extra })));
+      expect(chat.choices[0].message.content).toMatch(looks);
+      const plain = await jsonOf(app.fetch(post("/v1/completions", { ...base, prompt: "hi", ...extra })));
+      expect(plain.choices[0].text).toMatch(looks);
+    }
+  });
+
+  it("are refused when they are wrong, or several", async () => {
+    const { ask } = serverOf(noisyLogits);
+    for (const [extra, param] of [
+      [{ regex: "(" }, "regex"],
+      [{ grammar: "root ::= (" }, "grammar"],
+      [{ choices: [] }, "choices"],
+      [{ choices: ["a"], regex: "a" }, "grammar"],
+      [{ regex: "a", response_format: { type: "json_object" } }, "response_format"],
+      [{ regex: "a", tools, tool_choice: "required" }, "regex"],
+    ] as const) {
+      const response = await ask(extra);
+      expect(response.status, JSON.stringify(extra)).toBe(400);
+      expect(((await response.json()) as { error: { param: string } }).error.param).toBe(param);
+    }
+  });
+});
+
 describe("tools", () => {
   it("are called when the request asks for a call, whatever the model says, streamed or not", async () => {
     const { ask } = serverOf(noisyLogits);
