@@ -86,6 +86,8 @@ class Universe {
   }
 }
 
+/** Formulas that are weighed to tell whether anything satisfies a schema. */
+const maxCompileWork = 50_000;
 /** When a universe holds more than this, the next schema begins a new one and the old one is freed with its schemas. */
 const maxTerms = 1_000_000;
 const maxFormulas = 500_000;
@@ -140,7 +142,8 @@ export class ConstraintEngine {
         { formats: formats === "assert", content: content === "assert" },
       );
       const formula = compiler.main();
-      const givenUp = universe.solver.givenUp;
+      const { givenUp } = universe.solver;
+      universe.solver.allow(maxCompileWork);
       if (universe.solver.cost(formula) === Infinity) {
         if (universe.solver.givenUp > givenUp)
           fail(

@@ -94,11 +94,18 @@ export class Solver {
   readonly #hopelessness = new Map<Formula, boolean>();
   /** Searches that were given up: what they asked counts as impossible. */
   givenUp = 0;
+  #work = Infinity;
   #depth = 0;
   /** Least depth whose unfinished cost was used; results that depend on it are not final. */
   #taint = Infinity;
 
   constructor(readonly formulas: Formulas) {}
+
+  /** Bounds the work until the next call: what needs more counts as impossible. */
+  allow(work: number): void {
+    this.#work = work;
+    this.#taint = Infinity;
+  }
 
   /** Bytes of a shortest value of a formula; `Infinity` when nothing satisfies it. */
   cost(formula: Formula): number {
@@ -106,6 +113,11 @@ export class Solver {
     if (formula === this.formulas.no) return Infinity;
     if (formula.costDepth >= 0) {
       this.#taint = Math.min(this.#taint, formula.costDepth);
+      return Infinity;
+    }
+    if (this.#work-- <= 0) {
+      this.givenUp++;
+      this.#taint = -1;
       return Infinity;
     }
     const depth = this.#depth++;
@@ -308,6 +320,8 @@ export class Solver {
       }
       return;
     }
+    this.#work -= 10;
+    if (this.#work <= 0) return;
     for (const { child, after } of waysOf(this.formulas, pending)) {
       if (after === this.formulas.no) continue;
       const narrowed = this.formulas.and([goal, child]);

@@ -46,6 +46,8 @@ export const declaredLabel = 1;
 
 /** Combinations of truths of a child that are looked at; the others count as impossible. */
 const maxDecisions = 2000;
+/** Formulas that are weighed for one property or item. */
+const maxStepWork = 20_000;
 
 /** Makes tracks, and keeps one of each. */
 export class Tracks {
@@ -215,6 +217,7 @@ export class Track {
   #step(goal: Formula, watched: readonly Formula[], viable: (formula: Formula) => boolean): Step | null {
     const { formulas, solver } = this.tracks;
     if (goal === formulas.no) return null;
+    solver.allow(maxStepWork);
     const children = childrenOf(goal);
     const conditions = goal.kind === "and" ? goal.parts : [goal];
     if (

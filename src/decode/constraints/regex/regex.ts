@@ -164,7 +164,7 @@ export class Regexes {
       else if (part.kind === "set") chars = unionSets(chars, part.set);
       else if (part.kind === "words") {
         if (part.max - part.min > 1) found.add(part);
-        else words.push(...this.wordsOf(part));
+        else for (const word of this.wordsOf(part)) words.push(word);
       } else if (part !== this.none) found.add(part);
     };
     for (const part of parts) add(part);
@@ -511,7 +511,7 @@ export class Regexes {
       case "loop":
         return term.max === Infinity ? Infinity : term.max * this.longest(term.parts[0]!);
       case "words":
-        return Math.max(...this.wordsOf(term).map((word) => [...word].length));
+        return this.wordsOf(term).reduce((most, word) => Math.max(most, [...word].length), 0);
       default:
         return Infinity;
     }
