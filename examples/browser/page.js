@@ -2,7 +2,7 @@
  * Loads an exported model and shows it working: colours a map by what it says of each point. `window.runModel` runs any model on
  * any arrays, for tests and for curious people at the console.
  */
-import * as ort from "./ort/ort.wasm.min.mjs";
+import * as ort from "onnxruntime-web/wasm";
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
 ort.env.wasm.numThreads = 1;
