@@ -108,11 +108,13 @@ export class ConstraintEngine {
 
   #shared(): Universe {
     if (this.#universe.full) this.#universe = new Universe();
+    this.#universe.regexes.patience.begin();
     return this.#universe;
   }
 
   #compiled(start: () => Position): CompiledConstraint {
-    return { start: () => new TokenConstraint(this.#builder, start()) };
+    const { patience } = this.#universe.regexes;
+    return { start: () => new TokenConstraint(this.#builder, start(), 0, patience) };
   }
 
   /**

@@ -5,6 +5,7 @@
 import { fail } from "../../util/index.ts";
 import type { Constraint, TokenMask } from "./constraint.ts";
 import type { MaskBuilder } from "./mask-builder.ts";
+import { Patience } from "./patience.ts";
 import { finished, type Position, Tape } from "./position.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -25,6 +26,7 @@ export class TokenConstraint implements Constraint {
     readonly builder: MaskBuilder,
     start: Position,
     readonly minimumEnd = 0,
+    readonly patience = new Patience(),
   ) {
     this.#positions = [start];
     this.#lengths = [0];
@@ -57,11 +59,13 @@ export class TokenConstraint implements Constraint {
         "argument",
         `a mask of ${mask.length} words does not fit ${this.vocabSize} tokens: make it ${this.vocabulary.words}`,
       );
+    this.patience.begin();
     if (this.#ended) mask.fill(0);
     else this.builder.fill(this.#position, mask, this.#tape);
   }
 
   #after(token: number): Position | null {
+    this.patience.begin();
     if (this.#ended) return null;
     if (this.vocabulary.endTokens.includes(token)) return this.#position.complete ? finished : null;
     const bytes = this.vocabulary.bytesOf(token);
@@ -107,6 +111,7 @@ export class TokenConstraint implements Constraint {
 
   /** Tokens that must come next, in the tokenizer's own spelling. */
   forced(): readonly number[] {
+    this.patience.begin();
     if (this.#ended) return [];
     const tape = this.#tape;
     const start = tape.length;
@@ -212,6 +217,7 @@ export class TokenConstraint implements Constraint {
 
   /** Tokens of a short way to a complete text. */
   shortestCompletion(): readonly number[] {
+    this.patience.begin();
     if (this.#ended) return [];
     const tape = this.#tape;
     const start = tape.length;
@@ -233,7 +239,7 @@ export class TokenConstraint implements Constraint {
 
   /** An independent copy of this state. */
   clone(): TokenConstraint {
-    const copy = new TokenConstraint(this.builder, this.#positions[0]!);
+    const copy = new TokenConstraint(this.builder, this.#positions[0]!, this.minimumEnd, this.patience);
     copy.#positions.push(...this.#positions.slice(1));
     copy.#lengths.push(...this.#lengths.slice(1));
     copy.#tape.bytes = this.#tape.bytes.slice();

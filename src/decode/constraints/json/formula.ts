@@ -117,6 +117,7 @@ export class Formulas {
   }
 
   #make(key: string, kind: FormulaKind, parts: readonly Formula[], data?: Payload): Formula {
+    this.regexes.patience.spend();
     let found = this.#known.get(key);
     if (!found) {
       found = new Formula(this.#next++, kind, parts, data);

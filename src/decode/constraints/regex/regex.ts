@@ -2,7 +2,9 @@
  * Regular languages over code points as hash-consed terms: union, intersection, complement, counted repetition, sets of
  * words. Equal terms are one object, so that derivatives of a term become the states of a small automaton.
  */
+
 import { fail } from "../../../util/index.ts";
+import { Patience } from "../patience.ts";
 import { anyChar, type CharSet, intersectSets, unionSets } from "./char-set.ts";
 
 /** Kinds of terms. */
@@ -58,6 +60,8 @@ function compareWords(a: string, b: string): number {
 
 /** Makes terms, and keeps one of each. */
 export class Regexes {
+  /** The patience with the call that is being answered. */
+  readonly patience = new Patience();
   #terms = new Map<string, Regex>();
   #wordLists = new Map<readonly string[], number>();
   #next = 0;
@@ -76,6 +80,7 @@ export class Regexes {
   }
 
   #make(key: string, build: (id: number) => Regex): Regex {
+    this.patience.spend();
     let term = this.#terms.get(key);
     if (!term) {
       term = build(this.#next++);

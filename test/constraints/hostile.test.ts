@@ -1,0 +1,14 @@
+import { describe, expect, it } from "vitest";
+import { Patience } from "../../src/decode/constraints/patience.ts";
+
+describe("patience", () => {
+  it("ends a call that would not end, and begins anew with the next", () => {
+    const patience = new Patience(20);
+    patience.begin();
+    expect(() => {
+      for (;;) patience.spend();
+    }).toThrow(/too complex: one step of it took more than 0.02 s/);
+    patience.begin();
+    for (let i = 0; i < 5000; i++) patience.spend();
+  });
+});
