@@ -58,8 +58,6 @@ await runBar("show-drafts", async ({ measure, log }: BarContext) => {
     // the models of the real cache, and a profile of its own
     for (const folder of ["models", "converted", "hashes"])
       if (existsSync(join(cacheRoot(), folder))) symlinkSync(join(cacheRoot(), folder), join(cache, folder));
-    for (const file of ["index.json"])
-      if (existsSync(join(cacheRoot(), file))) cpSync(join(cacheRoot(), file), join(cache, file));
     process.env.BLETCHLEY_CACHE = cache;
     let identity: { name: string; sha256: string; form: string };
     {
