@@ -72,7 +72,7 @@ function metadataOf(decoder: Decoder, options: DecoderAsGgufOptions): Map<string
 }
 
 /**
- * What {@link writeGguf} is to write. Weights are packed one after the other when their turn comes.
+ * What `writeGguf` is to write. Weights are packed one after the other when their turn comes.
  * @throws `unsupported` for another family than `llama` or for scaled rotary positions, `name` for a parameter without a
  * value, `argument` when the vocabulary does not fit.
  */
