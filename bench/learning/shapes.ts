@@ -9,7 +9,7 @@ import { binaryCrossEntropyWithLogits, diceLoss, type Tensor } from "../../src/t
 import { shuffledBatches, Trainer, TrainStep } from "../../src/train/index.ts";
 import { countParameters, type LearningRun, stepLog } from "./run.ts";
 
-const [training, heldOut, batchSize, size, steps] = [2000, 200, 16, 64, 800];
+const [training, heldOut, batchSize, size, steps] = [4000, 200, 16, 64, 2500];
 
 /** Sums by kind that the Dice overlap is made of: `[kinds]` each. */
 function overlaps(logits: Tensor, masks: Tensor): Record<"both" | "either", Tensor> {
@@ -79,10 +79,10 @@ export const shapes: LearningRun = {
       }),
       steps,
       learningRate: schedule({ base: 3e-3, warmupSteps: 50, totalSteps: steps, decay: "cosine" }),
-      evaluate: { every: 100, run: async () => ({ dice: await evaluate() }) },
+      evaluate: { every: 250, run: async () => ({ dice: await evaluate() }) },
       files,
-      checkpointEvery: 50,
-      onStep: stepLog(50, log),
+      checkpointEvery: 100,
+      onStep: stepLog(100, log),
       signal,
     }).run();
     return { value: await evaluate(), steps: step.steps, parameters: countParameters(model), records };
