@@ -2,18 +2,18 @@
  * What every bar shares: arguments, the printed table, the JSON report and the exit code. A bar is a file `bench/<name>.ts`
  * that calls {@link runBar}; `npm run bar:<name>` starts it.
  */
-import { execFileSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { currentCommit, dataFolder } from "../src/cli/papers/host.ts";
 import { type BarReport, type Measurement, measurementLine } from "../src/util/measurement.ts";
 
 /** The repository's root folder. */
 export const root = resolve(fileURLToPath(import.meta.url), "../..");
 
 /** Folder of the larger data (`BLETCHLEY_DATA`, default `../shared/data` beside the repository). */
-export const dataRoot = process.env.BLETCHLEY_DATA ?? join(root, "../shared/data");
+export const dataRoot = dataFolder();
 
 /** What a bar's body receives. */
 export interface BarContext {
@@ -34,17 +34,6 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function commitHash(): string {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty", "--abbrev=12"], {
-      cwd: root,
-      encoding: "utf8",
-    }).trim();
-  } catch {
-    return "unknown";
-  }
 }
 
 /**
@@ -84,7 +73,7 @@ export async function runBar(name: string, body: (context: BarContext) => Promis
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       node: process.version,
     },
-    commit: commitHash(),
+    commit: currentCommit(),
     measurements,
   };
   if (json) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);

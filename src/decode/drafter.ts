@@ -23,6 +23,8 @@ export interface DraftRequest {
 
 /** What came of a step. */
 export interface StepOutcome {
+  /** The token before the root, −1 when there is none. */
+  readonly previous: number;
   /** The root's token. */
   readonly root: number;
   /** What was checked; empty for a plain step. */

@@ -171,7 +171,8 @@ export async function* generate(
       decided = decide(draft, verdict, (node, token) => entryOf(checked.logits(node), token));
       const verified = performance.now();
       const gained = decided.map(({ token }) => token);
-      const outcome = { root, draft, path: verdict.path, gained, logits: checked.logits };
+      const previous = tokens[tokens.length - 2] ?? -1;
+      const outcome = { previous, root, draft, path: verdict.path, gained, logits: checked.logits };
       speculating?.observe(outcome, [...tokens, ...gained]);
       await committed;
       counter.count(draft, verdict.path);

@@ -22,8 +22,8 @@ export {
   paperTemplate,
   TokenRecycling,
   type TokenRecyclingOptions,
-  topTokens,
 } from "./drafters/token-recycling.ts";
+export { topLogits } from "./drafters/top-logits.ts";
 export { bestFirst, greedyWalk, paperSearch, type SearchOptions, TrigramSearch } from "./drafters/trigram-search.ts";
 export { TrigramTable, trigramWidth } from "./drafters/trigram-table.ts";
 export { type Candidates, candidatesOf } from "./filters.ts";

@@ -9,7 +9,7 @@ import { availableParallelism, cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import type { DataNeed, Machine, PaperHost } from "../../papers/index.ts";
 import { cacheRoot, downloadFile, writeAtomically } from "../../sources/index.ts";
-import { fail } from "../../util/errors.ts";
+import { BletchleyError, fail } from "../../util/errors.ts";
 import type { ProgressListener } from "../../util/progress.ts";
 import { repositoryRoot } from "./folders.ts";
 
@@ -98,9 +98,11 @@ async function findData(
       what: need.path,
       onProgress,
     });
-  } catch {
+  } catch (thrown) {
     // unreachable: the run is skipped, and the reason names the address
-    return undefined;
+    if (thrown instanceof BletchleyError && (thrown.code === "network" || thrown.code === "not-found"))
+      return undefined;
+    throw thrown;
   }
   return readFile(cached);
 }

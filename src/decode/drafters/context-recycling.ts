@@ -6,6 +6,7 @@
 import type { NDArray } from "../../util/ndarray.ts";
 import type { DraftTree } from "../draft-tree.ts";
 import type { Drafter, DraftRequest, StepOutcome } from "../drafter.ts";
+import { topLogits } from "./top-logits.ts";
 
 /** Options of {@link ContextRecycling}. */
 export interface ContextRecyclingOptions {
@@ -76,14 +77,12 @@ export class ContextRecycling implements Drafter {
   }
 
   open() {
-    // the token before the root, which the outcome of a step does not name
-    let before = -1;
     return {
       propose: ({ tokens, maxDepth, maxNodes }: DraftRequest) => {
-        before = tokens[tokens.length - 2] ?? -1;
+        const before = tokens[tokens.length - 2] ?? -1;
         return this.#grow(before, tokens[tokens.length - 1]!, maxDepth, Math.min(maxNodes, this.#nodes));
       },
-      observe: (outcome: StepOutcome) => this.#observe(before, outcome),
+      observe: (outcome: StepOutcome) => this.#observe(outcome),
       ...(this.#prompts && {
         observePrompt: (tokens: readonly number[], first: number, logits: NDArray) => {
           const [rows, vocabulary] = logits.shape as [number, number];
@@ -135,7 +134,7 @@ export class ContextRecycling implements Drafter {
     return { tokens, parents, confidences, proposers };
   }
 
-  #observe(before: number, { root, draft, path, logits }: StepOutcome): void {
+  #observe({ previous, root, draft, path, logits }: StepOutcome): void {
     const accepted = new Set(path);
     const learn = (i: number) => {
       const parent = draft.parents[i]!;
@@ -144,7 +143,7 @@ export class ContextRecycling implements Drafter {
     draft.tokens.forEach((_, i) => {
       if (!accepted.has(i)) learn(i);
     });
-    this.#store(before, root, logits(-1));
+    this.#store(previous, root, logits(-1));
     // last, so that of several rows of a token the best-informed one stays
     for (const i of path) learn(i);
   }
@@ -196,24 +195,5 @@ export class ContextRecycling implements Drafter {
     this.#keys[2 * chosen] = previous;
     this.#keys[2 * chosen + 1] = token;
     return chosen;
-  }
-}
-
-/** The largest logits and their ids, largest first. */
-function topLogits(logits: Float32Array, ids: Int32Array, values: Float32Array): void {
-  values.fill(Number.NEGATIVE_INFINITY);
-  ids.fill(0);
-  let least = Number.NEGATIVE_INFINITY;
-  for (let id = 0; id < logits.length; id++) {
-    const value = logits[id]!;
-    if (value <= least) continue;
-    let at = ids.length - 1;
-    for (; at > 0 && values[at - 1]! < value; at--) {
-      values[at] = values[at - 1]!;
-      ids[at] = ids[at - 1]!;
-    }
-    values[at] = value;
-    ids[at] = id;
-    least = values[ids.length - 1]!;
   }
 }

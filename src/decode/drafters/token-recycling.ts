@@ -7,6 +7,7 @@ import { fail } from "../../util/errors.ts";
 import type { NDArray } from "../../util/ndarray.ts";
 import type { DraftTree } from "../draft-tree.ts";
 import type { Drafter, DraftRequest, StepOutcome } from "../drafter.ts";
+import { topLogits } from "./top-logits.ts";
 
 /** Options of {@link TokenRecycling}. */
 export interface TokenRecyclingOptions {
@@ -84,6 +85,7 @@ export class TokenRecycling implements Drafter {
   readonly #learnsAll: boolean;
   readonly #prompts: boolean;
   readonly #top: Int32Array;
+  readonly #topValues: Float32Array;
   /** For each node of the template, in how many steps it lay on the way that the text took. */
   readonly #hits: Int32Array;
   #steps = 0;
@@ -103,6 +105,7 @@ export class TokenRecycling implements Drafter {
     this.#learnsAll = learns === "all";
     this.#prompts = prompts;
     this.#top = new Int32Array(successors);
+    this.#topValues = new Float32Array(successors);
     this.#hits = new Int32Array(template.length);
   }
 
@@ -203,7 +206,7 @@ export class TokenRecycling implements Drafter {
 
   /** Puts the likeliest tokens of a row of logits in the place of a token's successors. */
   #replace(token: number, logits: Float32Array): void {
-    topTokens(logits, this.#top);
+    topLogits(logits, this.#top, this.#topValues);
     this.#matrix.set(this.#top, token * this.#width);
   }
 
@@ -248,24 +251,4 @@ export function bestNodes(
   count: number,
 ): readonly (readonly number[])[] {
   return fitTemplate(template, frequencies, (rows) => (rows === count + 1 ? 1 : Number.POSITIVE_INFINITY));
-}
-
-/** Writes the ids of the largest logits to `out`, largest first, the smaller id first on ties. */
-export function topTokens(logits: Float32Array, out: Int32Array): void {
-  const width = out.length;
-  const values = new Float32Array(width).fill(Number.NEGATIVE_INFINITY);
-  out.fill(0);
-  let least = Number.NEGATIVE_INFINITY;
-  for (let id = 0; id < logits.length; id++) {
-    const value = logits[id]!;
-    if (value <= least) continue;
-    let at = width - 1;
-    for (; at > 0 && values[at - 1]! < value; at--) {
-      values[at] = values[at - 1]!;
-      out[at] = out[at - 1]!;
-    }
-    values[at] = value;
-    out[at] = id;
-    least = values[width - 1]!;
-  }
 }

@@ -6,7 +6,8 @@ import { chain, type DraftTree, depthsOf, limitDraft, prune } from "../draft-tre
 import type { Drafter } from "../drafter.ts";
 import { promptLookup } from "../drafters/prompt-lookup.ts";
 import { SuffixAutomaton, SuffixDrafter } from "../drafters/suffix-automaton.ts";
-import { paperTemplate, TokenRecycling, topTokens } from "../drafters/token-recycling.ts";
+import { paperTemplate, TokenRecycling } from "../drafters/token-recycling.ts";
+import { topLogits } from "../drafters/top-logits.ts";
 import { generate } from "../generate.ts";
 import type { GenerateOptions, GenerationChunk } from "../options.ts";
 import { byteTokenizer, type NextLogits, ScriptedModel, vocabSize } from "../testing/scripted.ts";
@@ -199,7 +200,7 @@ describe("parts of drafting", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -20, max: 20 }), { minLength: 8, maxLength: 60 }), (values) => {
         const out = new Int32Array(8);
-        topTokens(Float32Array.from(values), out);
+        topLogits(Float32Array.from(values), out, new Float32Array(8));
         const sorted = values.map((_, i) => i).sort((a, b) => values[b]! - values[a]! || a - b);
         expect([...out]).toEqual(sorted.slice(0, 8));
       }),

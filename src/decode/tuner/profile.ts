@@ -30,7 +30,7 @@ export interface TuningProfile {
   /** Drafters of the chosen candidate. */
   readonly chosen: readonly string[];
   readonly calibration: CalibrationCounts;
-  /** The choice against plain decoding on prompts that took no part in it. */
+  /** The most promising candidate against plain decoding, on prompts that took no part in finding it: below 1, plain was chosen. */
   readonly check: {
     readonly prompts: number;
     readonly predictedSpeedup: number;

@@ -121,9 +121,11 @@ export async function tune(target: Tunable, options: TuneOptions): Promise<Tuned
     acceptanceByDepth: tally.depths.map(({ proposed, accepted }) => accepted / Math.max(1, proposed)),
   }));
   const best = results.reduce((a, b) => (b.predictedSpeedup > a.predictedSpeedup ? b : a));
-  const chosen = best.predictedSpeedup >= leastGain ? setups[results.indexOf(best)]! : plain;
-  const check = await checkChoice(target, chosen.speculation, checking, options);
-  const predictedSpeedup = results[setups.indexOf(chosen)]!.predictedSpeedup;
+  const promising = best.predictedSpeedup >= leastGain ? setups[results.indexOf(best)]! : plain;
+  const check = await checkChoice(target, promising.speculation, checking, options);
+  const { predictedSpeedup } = results[setups.indexOf(promising)]!;
+  // what the check refutes gives way; its figures stay, for whoever wants to know why
+  const chosen = check.measuredSpeedup < 1 ? plain : promising;
   return {
     costs: costs.table,
     candidates: results,
