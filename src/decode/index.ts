@@ -9,7 +9,6 @@ export {
   beamChildren,
   type DraftShape,
   drawWithoutReplacement,
-  gumbel,
   shapeDepth,
   shapeNodes,
 } from "./drafters/draft-shapes.ts";
@@ -44,6 +43,13 @@ export { type CandidateResult, parseProfile, speculationOf, type TuningProfile }
 export { tuningPrompts } from "./tuner/prompts.ts";
 export { type Tunable, type Tuned, type TuneOptions, tune } from "./tuner/tune.ts";
 export { checkCompatible, type Verdict, type Verifier } from "./verifier.ts";
-export { kSeqRho, kSeqVerifier } from "./verifiers/k-seq.ts";
+export {
+  distinctRejectionAcceptance,
+  optimalAcceptance,
+  repeatedRejectionAcceptance,
+} from "./verifiers/acceptance.ts";
+export { kSeqAcceptance, kSeqResidual, kSeqRho, kSeqVerifier } from "./verifiers/k-seq.ts";
 export { matchVerifier } from "./verifiers/match.ts";
+export { type NodeLaw, nodeLaw } from "./verifiers/node-law.ts";
 export { recursiveRejection, speculativeSampling } from "./verifiers/rejection.ts";
+export { type Chance, type NodeRule, type NodeVerdict, type RuleVerifier, ruleVerifier } from "./verifiers/walk.ts";

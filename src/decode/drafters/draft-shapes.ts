@@ -10,8 +10,8 @@ export type DraftShape =
   | { readonly kind: "chain"; readonly length: number }
   /** `count` chains, drawn independently of each other (SpecTr). */
   | { readonly kind: "independent"; readonly count: number; readonly length: number }
-  /** `widths[d]` children of every node at depth `d`, without replacement (RSD-C). */
-  | { readonly kind: "branching"; readonly widths: readonly number[] }
+  /** `widths[d]` children of every node at depth `d`: without replacement (RSD-C), or drawn independently with it (SpecInfer). */
+  | { readonly kind: "branching"; readonly widths: readonly number[]; readonly replacement?: boolean }
   /** The `width` best paths of stochastic beam search, `depth` levels (RSD-S; Kool et al. 2019). */
   | { readonly kind: "beam"; readonly width: number; readonly depth: number };
 
@@ -42,20 +42,14 @@ export function shapeNodes(shape: DraftShape): number {
   }
 }
 
-/** A standard Gumbel variable. */
-export function gumbel(random: Random): number {
-  // 1 − u is never 0
-  return -Math.log(-Math.log(1 - random.next()) + Number.MIN_VALUE);
-}
-
-/** A token from a distribution. */
-export function drawToken(p: Float64Array, random: Random): number {
-  let rest = random.next();
+/** A token from weights. @param total their sum. */
+export function drawToken(weights: Float64Array, random: Random, total = 1): number {
+  let rest = random.next() * total;
   let last = 0;
-  for (let token = 0; token < p.length; token++) {
-    if (p[token]! <= 0) continue;
+  for (let token = 0; token < weights.length; token++) {
+    if (weights[token]! <= 0) continue;
     last = token;
-    rest -= p[token]!;
+    rest -= weights[token]!;
     if (rest < 0) return token;
   }
   return last;
@@ -81,9 +75,36 @@ export function bestTokens(p: Float64Array, count: number, score: (token: number
   return best;
 }
 
-/** Tokens drawn without replacement, in the order of drawing (Gumbel-Top-k). */
+/** Below this mass nothing is left to draw. */
+const noMass = 1e-12;
+
+/** A token that was drawn, and the mass that there was to draw from. */
+interface Drawn {
+  readonly token: number;
+  readonly mass: number;
+}
+
+/** Tokens drawn one after the other without replacement, fewer when nothing is left. */
+function drawDistinct(p: Float64Array, count: number, random: Random): Drawn[] {
+  const left = p.slice();
+  const drawn: Drawn[] = [];
+  while (drawn.length < count) {
+    let mass = 0;
+    for (let i = 0; i < left.length; i++) mass += left[i]!;
+    if (mass < noMass) break;
+    const token = drawToken(left, random, mass);
+    left[token] = 0;
+    drawn.push({ token, mass });
+  }
+  return drawn;
+}
+
+/**
+ * Tokens drawn without replacement, in the order of drawing. Their law is that of Gumbel-Top-k (Kool et al. 2019), without noise for the
+ * whole vocabulary.
+ */
 export function drawWithoutReplacement(p: Float64Array, count: number, random: Random): number[] {
-  return bestTokens(p, count, (token) => Math.log(p[token]!) + gumbel(random)).map(({ token }) => token);
+  return drawDistinct(p, count, random).map(({ token }) => token);
 }
 
 /** A path of a stochastic beam: its log-probability φ and its perturbed log-probability ψ. */
@@ -93,7 +114,9 @@ export interface Beam {
 }
 
 /**
- * Children of a beam with their φ and ψ: Gumbel noise conditioned on its maximum being the parent's ψ.
+ * Children of a beam with their φ and ψ: Gumbel noise conditioned on its maximum being the parent's ψ. The noise is drawn from its top
+ * down (Maddison et al. 2014): the maximum belongs to a token drawn from `p`, the next one is a Gumbel variable of what is left that does
+ * not exceed the one before. So only the children need noise.
  * @returns the `count` children of greatest ψ, greatest first; the order in which they count as drawn.
  */
 export function beamChildren(
@@ -102,15 +125,13 @@ export function beamChildren(
   count: number,
   random: Random,
 ): (Beam & { readonly token: number })[] {
-  const best = bestTokens(p, count, (token) => phi + Math.log(p[token]!) + gumbel(random));
-  if (!best.length) return [];
-  // the largest noisy score is the maximum over all tokens, since the best are kept
-  const top = best[0]!.score;
-  return best.map(({ token, score }, i) => {
-    const childPhi = phi + Math.log(p[token]!);
-    // set apart: in the formula it would be log(0)
-    if (i === 0) return { token, phi: childPhi, psi };
-    const v = psi - score + Math.log1p(-Math.exp(score - top));
-    return { token, phi: childPhi, psi: psi - Math.max(0, v) - Math.log1p(Math.exp(-Math.abs(v))) };
+  let bound = psi;
+  return drawDistinct(p, count, random).map(({ token, mass }, i) => {
+    if (i > 0) {
+      const location = phi + Math.log(mass);
+      // 1 − u is never 0
+      bound = location - Math.log(Math.exp(location - bound) - Math.log(1 - random.next()));
+    }
+    return { token, phi: phi + Math.log(p[token]!), psi: bound };
   });
 }

@@ -26,12 +26,10 @@ export interface ModelDrafterOptions {
   readonly name?: string;
 }
 
-const kinds: Readonly<Record<DraftShape["kind"], DraftKind>> = {
-  chain: "chain",
-  independent: "independent",
-  branching: "without-replacement",
-  beam: "without-replacement",
-};
+function kindOf(shape: DraftShape): DraftKind {
+  if (shape.kind === "chain" || shape.kind === "independent") return shape.kind;
+  return shape.kind === "branching" && shape.replacement ? "independent" : "without-replacement";
+}
 
 /** A tree in the making. */
 class Growing {
@@ -69,7 +67,7 @@ export class ModelDrafter implements Drafter {
     if (shapeDepth(shape) < 1 || shapeNodes(shape) > 63)
       fail("argument", `a draft of shape ${JSON.stringify(shape)} has ${shapeNodes(shape)} nodes; it may have 1 to 63`);
     this.name = name;
-    this.kind = kinds[shape.kind];
+    this.kind = kindOf(shape);
     this.#model = model;
     this.#shape = shape;
   }
@@ -108,15 +106,14 @@ class ModelDraftSession implements DraftSession {
     // a greedy text is followed by a fixed tree, whose confidences are the model's own probabilities
     const { repetitionPenalty: _, presencePenalty: __, frequencyPenalty: ___, logitBias: ____, ...plain } = sampling;
     const sampler = new Sampler(greedy ? { temperature: 1 } : plain);
-    await this.#catchUp(tokens);
-    const root = tokens[tokens.length - 1]!;
+    const rootLogits = await this.#catchUp(tokens);
     const grown = new Growing();
     let levels: { node: number; phi: number; psi: number; drafts: number }[] = [
       { node: -1, phi: 0, psi: 0, drafts: this.#shape.kind === "independent" ? this.#shape.count : 1 },
     ];
-    const depth = Math.min(affordableDepth(this.#shape, maxNodes), maxDepth, this.#sequence.room - 1);
+    const depth = Math.min(affordableDepth(this.#shape, maxNodes), maxDepth, this.#sequence.room);
     for (let level = 0; level < depth && levels.length; level++) {
-      const rows = await this.#rows(root, grown, levels);
+      const rows = level ? await this.#rows(grown, levels) : [rootLogits];
       const next: typeof levels = [];
       const candidates: { parent: number; token: number; phi: number; psi: number; p: Float64Array }[] = [];
       for (const [i, beam] of levels.entries()) {
@@ -159,33 +156,33 @@ class ModelDraftSession implements DraftSession {
     { random }: DraftRequest,
   ): readonly number[] {
     const shape = this.#shape;
-    if (shape.kind === "branching") {
-      const width = shape.widths[level]!;
-      return greedy
-        ? bestTokens(p, width, (token) => p[token]!).map(({ token }) => token)
-        : drawWithoutReplacement(p, width, random);
-    }
-    if (greedy) return bestTokens(p, 1, (token) => p[token]!).map(({ token }) => token);
-    return Array.from({ length: drafts }, () => drawToken(p, random));
+    const best = (width: number) => bestTokens(p, width, (token) => p[token]!).map(({ token }) => token);
+    const independent = (width: number) => Array.from({ length: width }, () => drawToken(p, random));
+    if (shape.kind !== "branching") return greedy ? best(1) : independent(drafts);
+    const width = shape.widths[level]!;
+    if (greedy) return best(width);
+    // each copy of a node that was drawn more than once has children of its own
+    return shape.replacement ? independent(width * drafts) : drawWithoutReplacement(p, width, random);
   }
 
-  /** Makes the cache hold all tokens but the last. */
-  async #catchUp(tokens: readonly number[]): Promise<void> {
-    const wanted = tokens.length - 1;
+  /** Makes the cache hold all tokens. @returns logits after the last one. */
+  async #catchUp(tokens: readonly number[]): Promise<Float32Array> {
+    // at least the last token is run, since its logits are wanted
+    const most = Math.min(tokens.length - 1, this.#cached.length);
     let same = 0;
-    while (same < Math.min(wanted, this.#cached.length) && tokens[same] === this.#cached[same]) same++;
+    while (same < most && tokens[same] === this.#cached[same]) same++;
     if (same < this.#cached.length && !(await this.#sequence.truncate(same)))
       fail("internal", "the draft model has a sliding window that it cannot go back from");
-    this.#cached = tokens.slice(0, wanted);
-    if (wanted > same) await prefill(this.#sequence, tokens.slice(same, wanted));
+    this.#cached = [...tokens];
+    return prefill(this.#sequence, tokens.slice(same));
   }
 
   /** Logits after some nodes. The tree so far is run again: rows of a small model are cheaper than a second cache. */
-  async #rows(root: number, grown: Growing, levels: readonly { readonly node: number }[]): Promise<Float32Array[]> {
+  async #rows(grown: Growing, levels: readonly { readonly node: number }[]): Promise<Float32Array[]> {
     const { logits } = await this.#sequence.step({
-      tokens: [root, ...grown.tokens],
-      parents: [-1, ...grown.parents.map((parent) => parent + 1)],
-      wanted: levels.map(({ node }) => node + 1),
+      tokens: grown.tokens,
+      parents: grown.parents,
+      wanted: levels.map(({ node }) => node),
     });
     const width = logits.shape[1]!;
     return levels.map((_, i) => (logits.data as Float32Array).subarray(i * width, (i + 1) * width));

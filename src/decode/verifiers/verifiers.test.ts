@@ -33,6 +33,7 @@ describe("a draft model", () => {
     { kind: "chain", length: 4 },
     { kind: "independent", count: 3, length: 3 },
     { kind: "branching", widths: [3, 2, 2] },
+    { kind: "branching", widths: [2, 2, 2], replacement: true },
     { kind: "beam", width: 4, depth: 4 },
   ] as const;
   it.each(shapes)("drafts without changing a token: $kind", async (shape) => {

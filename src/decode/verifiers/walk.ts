@@ -2,26 +2,40 @@
  * What rules that use the distributions of a draft share: the walk from the root, and draws from unnormalised weights.
  */
 import { childrenOf, type DraftTree } from "../draft-tree.ts";
+import type { DraftKind } from "../drafter.ts";
 import type { TokenChooser } from "../token-chooser.ts";
-import type { Verdict } from "../verifier.ts";
+import type { Verdict, Verifier } from "../verifier.ts";
 
 /** What is decided at a node: a child to go on to, or a token that ends the path. */
 export type NodeVerdict = { readonly child: number } | { readonly token: number };
 
+/** Chance as a rule meets it. Whoever follows every turn that it can take knows the rule's exact law. */
+export interface Chance {
+  /** Whether something of this probability happens; of 1 and more it is certain. */
+  happens(probability: number): boolean;
+  /** A token drawn from weights, `[vocabulary]`. @param total their sum. */
+  draw(weights: Float64Array, total: number): number;
+}
+
 /**
  * A rule for one node.
  * @param target distribution of the next token, `[vocabulary]`; it may be overwritten. @param draft that its children were drawn
- * from. @param drawn the children in the order of drawing. @param uniform draws a number from 0 to 1.
+ * from. @param drawn the children in the order of drawing. @param chance what it decides by; nothing else is random.
  */
 export type NodeRule = (
   target: Float64Array,
   draft: Float64Array,
   drawn: readonly { readonly node: number; readonly token: number }[],
-  uniform: () => number,
+  chance: Chance,
 ) => NodeVerdict;
 
+/** A verifier that decides node by node. */
+export interface RuleVerifier extends Verifier {
+  readonly rule: NodeRule;
+}
+
 /** A token drawn from weights, which need not sum to 1. @param total their sum. */
-export function drawFrom(weights: Float64Array, total: number, uniform: () => number): number {
+function drawFrom(weights: Float64Array, total: number, uniform: () => number): number {
   let rest = uniform() * total;
   let last = 0;
   for (let token = 0; token < weights.length; token++) {
@@ -36,7 +50,7 @@ export function drawFrom(weights: Float64Array, total: number, uniform: () => nu
 }
 
 /** Walks down a draft by a rule; forced nodes, which have no distribution, are followed if the text says the same. */
-export function walkDraft(
+function walkDraft(
   draft: DraftTree,
   logits: (node: number) => Float32Array,
   chooser: TokenChooser,
@@ -44,6 +58,10 @@ export function walkDraft(
 ): Verdict {
   const children = childrenOf(draft);
   const uniform = () => chooser.sampler.uniform();
+  const chance: Chance = {
+    happens: (probability) => uniform() < probability,
+    draw: (weights, total) => drawFrom(weights, total, uniform),
+  };
   const path: number[] = [];
   let node = -1;
   for (;;) {
@@ -52,7 +70,7 @@ export function walkDraft(
     let verdict: NodeVerdict;
     if (distribution && below.length) {
       const drawn = below.map((child) => ({ node: child, token: draft.tokens[child]! }));
-      verdict = rule(chooser.distribution(logits(node)), distribution, drawn, uniform);
+      verdict = rule(chooser.distribution(logits(node)), distribution, drawn, chance);
     } else {
       const token = chooser.choose(logits(node));
       const child = below.find((i) => draft.tokens[i] === token);
@@ -64,4 +82,9 @@ export function walkDraft(
     path.push(verdict.child);
     node = verdict.child;
   }
+}
+
+/** Makes a verifier of a rule. @param kinds drafts for which the rule leaves the distribution as it is. */
+export function ruleVerifier(name: string, kinds: readonly DraftKind[], rule: NodeRule): RuleVerifier {
+  return { name, kinds, rule, verify: (draft, logits, chooser) => walkDraft(draft, logits, chooser, rule) };
 }
