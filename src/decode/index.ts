@@ -36,6 +36,15 @@ export { joinDrafts, type Plan, type PlanInput, type Proposal, planDraft } from 
 export { checkSpeculation, type Speculation, SpeculationSession } from "./speculate/speculation.ts";
 export { DraftCounter, type DraftStatistics } from "./speculate/statistics.ts";
 export { StopFilter } from "./stop.ts";
+export { type NextTokens, NgramCounts } from "./superposed/ngram-counts.ts";
+export { type SuggestingModel, type Suggestion, suggest } from "./superposed/suggest.ts";
+export {
+  paperNgramWeights,
+  type SuperposedDraft,
+  type SuperposedDrafts,
+  type SuperposedOptions,
+  superposedDrafts,
+} from "./superposed/superposed.ts";
 export { TokenChooser } from "./token-chooser.ts";
 export { drafterNames, makeDrafters, usualCandidates } from "./tuner/candidates.ts";
 export { type CostOptions, measureCosts, usualRows } from "./tuner/measure-costs.ts";

@@ -29,7 +29,7 @@ export {
 } from "./load.ts";
 export { LocalSequenceModel, prefill, type Sequence, type SequenceModel, type SequenceStep } from "./sequence.ts";
 export { blockLength, buildStepGraph, type StepGraphOptions } from "./step-graph.ts";
-export { type EmbeddingRows, StepModel, type StepRequest, type StepResult } from "./step-model.ts";
+export { type EmbeddingRows, StepModel, type StepRequest, type StepResult, type TokenMixture } from "./step-model.ts";
 export {
   convertWeights,
   installWeights,

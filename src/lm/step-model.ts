@@ -16,9 +16,18 @@ export interface EmbeddingRows {
   read(index: number, out: Float32Array, offset: number): void;
 }
 
+/** A point between token embeddings: their weighted sum. The model scales it, and adds positions, as for one token. */
+export interface TokenMixture {
+  readonly tokens: readonly number[];
+  /** A weight for each token. */
+  readonly weights: readonly number[];
+}
+
 /** Rows to run in one step: a chain, or a tree given by parents. */
 export interface StepRequest {
   readonly tokens: readonly number[];
+  /** What is fed instead of a row's token, by row; the row's token is then not read. */
+  readonly mixtures?: Readonly<Record<number, TokenMixture>>;
   /** For each row the row it follows, or −1 if it follows the cache directly; a chain when absent. */
   readonly parents?: readonly number[];
   /** Rows whose logits are wanted; all when absent. */
@@ -64,8 +73,8 @@ export class StepModel {
 
   /**
    * Runs up to 64 rows after what the cache holds; the cache is not changed.
-   * @throws `argument` for a token outside of the vocabulary, a parent that is not an earlier row, too many rows, or rows
-   * that reach past the next block boundary.
+   * @throws `argument` for a token outside of the vocabulary, a mixture without a finite weight for each token, a parent that is not an
+   * earlier row, too many rows, or rows that reach past the next block boundary.
    */
   async step(cache: KvCache, request: StepRequest): Promise<StepResult> {
     const { tokens, parents, wanted, outputs = [] } = request;
@@ -85,7 +94,7 @@ export class StepModel {
           `step: position ${p} lies past the next boundary ${cache.boundary + blockLength}; cut the draft there`,
         );
     const feeds: Record<string, NDArray> = {
-      embeddings: this.#embed(tokens, positions, n),
+      embeddings: this.#embed(request, positions, n),
       rows: NDArray.from(
         positions.map((_, i) => i),
         [1, n],
@@ -125,13 +134,35 @@ export class StepModel {
     return depths;
   }
 
-  #embed(tokens: readonly number[], positions: readonly number[], n: number): NDArray {
-    const { hiddenSize, vocabSize, embeddingScale } = this.config;
+  /** Writes a token's embedding to `out` at `offset`. */
+  #readToken(token: number, out: Float32Array, offset: number): void {
+    const { vocabSize } = this.config;
+    if (!Number.isInteger(token) || token < 0 || token >= vocabSize)
+      fail("argument", `step: token ${token} is outside of the vocabulary of ${vocabSize}`);
+    this.#embeddings.read(token, out, offset);
+  }
+
+  /** Writes the weighted sum of some tokens' embeddings to `out`, which holds zeros there. */
+  #mix({ tokens, weights }: TokenMixture, out: Float32Array, offset: number): void {
+    if (!tokens.length || tokens.length !== weights.length || !weights.every(Number.isFinite))
+      fail(
+        "argument",
+        `step: a mixture of tokens ${JSON.stringify(tokens)} with weights ${JSON.stringify(weights)}; give at least one token, and a finite weight for each`,
+      );
+    const row = new Float32Array(this.config.hiddenSize);
+    tokens.forEach((token, i) => {
+      this.#readToken(token, row, 0);
+      for (let c = 0; c < row.length; c++) out[offset + c]! += weights[i]! * row[c]!;
+    });
+  }
+
+  #embed({ tokens, mixtures }: StepRequest, positions: readonly number[], n: number): NDArray {
+    const { hiddenSize, embeddingScale } = this.config;
     const out = new Float32Array(n * hiddenSize);
     tokens.forEach((token, i) => {
-      if (!Number.isInteger(token) || token < 0 || token >= vocabSize)
-        fail("argument", `step: token ${token} is outside of the vocabulary of ${vocabSize}`);
-      this.#embeddings.read(token, out, i * hiddenSize);
+      const mixture = mixtures?.[i];
+      if (mixture) this.#mix(mixture, out, i * hiddenSize);
+      else this.#readToken(token, out, i * hiddenSize);
     });
     if (n > tokens.length) out.copyWithin(hiddenSize, 0, hiddenSize);
     if (embeddingScale !== 1) for (let i = 0; i < out.length; i++) out[i]! *= embeddingScale;

@@ -55,6 +55,11 @@ export class FeedChecker {
           `input "${input.name}" is ${shapeText(shape)}, but its size ${size} should be ${evaluateDim(size, sizes)}`,
         );
     }
+    for (const { least, what, size } of this.#graph.leastSizes ?? []) {
+      const count = evaluateDim(size, sizes);
+      if (count < least)
+        fail("shape", `"${this.#graph.name}" needs at least ${least} ${what}, these inputs make ${size} = ${count}`);
+    }
     for (const name in feeds)
       if (!this.#inputs.has(name))
         fail(

@@ -8,7 +8,7 @@ import type { AttributeValue, LowerContext, NodeOptions } from "../tensor/loweri
 import type { FileSlice, Parameter, Tensor, TensorType } from "../tensor/tensor.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
-import type { OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from "./onnx/model.ts";
+import type { LeastSize, OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from "./onnx/model.ts";
 import { type KnownValues, simplifyReshape, withoutUnused } from "./reshapes.ts";
 
 /** How a graph is lowered. */
@@ -43,6 +43,7 @@ class Lowering implements LowerContext, KnownValues {
   readonly inputs: OnnxValue[] = [];
   readonly parameterInputs = new Map<string, Parameter>();
   readonly types = new Map<string, TensorType>();
+  readonly leastSizes: LeastSize[] = [];
   weightFolder: string | undefined;
   scope = "";
   readonly #options: LowerOptions;
@@ -161,6 +162,10 @@ class Lowering implements LowerContext, KnownValues {
     return parts.length === 1 ? parts[0]! : this.node("Concat", parts, { axis: { int: 0 } });
   }
 
+  needsAtLeast(least: number, what: string, size: Dim): void {
+    if (typeof size === "string") this.leastSizes.push({ least, what, size });
+  }
+
   #size(dim: string): string {
     const terms = termsOf(dim).map(({ coefficient, names }) => {
       const factors = names.map((name) => this.#named(name));
@@ -229,6 +234,7 @@ export function lowerGraph(
       initializers: lowering.initializers.filter(({ name }) => read.has(name)),
       inputs: lowering.inputs,
       outputs: results,
+      ...(lowering.leastSizes.length && { leastSizes: lowering.leastSizes }),
     },
     parameterInputs: lowering.parameterInputs,
     types: lowering.types,

@@ -2,9 +2,11 @@
 export * from "./activations.ts";
 export * from "./arrange.ts";
 export * from "./attention.ts";
+export * from "./batch-norm.ts";
 export * from "./boxes.ts";
 export { broadcastTo, type ReduceOptions, sum, sumTo } from "./broadcast.ts";
 export { cast } from "./cast.ts";
+export { channelAffine } from "./channel-affine.ts";
 export { checkpointed } from "./checkpoint.ts";
 export * from "./compare.ts";
 export * from "./conv.ts";

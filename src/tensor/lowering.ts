@@ -48,4 +48,6 @@ export interface LowerContext {
   parameter(parameter: Parameter): string;
   /** An `i64` vector with the run-time sizes of a shape. */
   shape(dims: readonly Dim[]): string;
+  /** Has runs refused in which a size that is known only then is too small, such as what would be empty. */
+  needsAtLeast(least: number, what: string, size: Dim): void;
 }

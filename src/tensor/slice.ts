@@ -148,10 +148,15 @@ const padOp: OpCall<PadAttributes> = defineOp<PadAttributes>({
     return [{ dtype: x!.dtype, shape }];
   },
   lower(context, [x], { inputs, attributes: { pads, value } }) {
-    const amounts = context.shape([...pads.map(({ before }) => before), ...pads.map(({ after }) => after)]);
-    const axes = context.int64s(pads.map(({ axis }) => axis));
+    // All axes are named: with some of them ONNX Runtime 1.30 moves a Transpose past the node wrongly, and where names are left
+    // out it makes the zeros part of an AveragePool that does not count them.
+    const amounts = (side: "before" | "after") =>
+      inputs[0]!.shape.map((_, i) =>
+        pads.filter(({ axis }) => axis === i).reduce<Dim>((sum, pad) => addDims(sum, pad[side]), 0),
+      );
     const fill = context.constant(NDArray.scalar(value, inputs[0]!.dtype));
-    return [context.node("Pad", [x!, amounts, fill, axes])];
+    const axes = context.int64s(inputs[0]!.shape.map((_, i) => i));
+    return [context.node("Pad", [x!, context.shape([...amounts("before"), ...amounts("after")]), fill, axes])];
   },
   // padding by a negative number is cutting
   vjp: ({ attributes: { pads } }, [cotangent]) => [

@@ -4,7 +4,7 @@
 import { dtypes } from "../util/dtype.ts";
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
-import { type Dim, normalizeAxis, shapeText } from "./dims.ts";
+import { type Dim, normalizeAxis, shapeSize, shapeText } from "./dims.ts";
 import { zerosLike } from "./gather.ts";
 import { scatterAdd } from "./gather-elements.ts";
 import { defineOp, type OpCall, type Tensor } from "./tensor.ts";
@@ -64,13 +64,21 @@ const topKOp = defineOp<TopKAttributes>({
       { dtype: "i64", shape },
     ];
   },
-  lower: (context, [x], { attributes: { k, axis, largest } }) =>
-    context.nodes(
+  lower(context, [x], { inputs, outputs, attributes: { k, axis, largest } }) {
+    // ONNX Runtime divides by the number of rows, which ends the process when there is none
+    const { shape } = inputs[0]!;
+    if (shape.includes(0))
+      return outputs.map((y) =>
+        context.node("Expand", [context.constant(NDArray.scalar(0, y.dtype)), context.shape(y.shape)]),
+      );
+    context.needsAtLeast(1, "elements for topk", shapeSize(shape));
+    return context.nodes(
       "TopK",
       [x!, context.shape([k])],
       { axis: { int: axis }, largest: { int: Number(largest) } },
       { outputs: 2 },
-    ),
+    );
+  },
   vjp({ inputs: [x], outputs: [, indices], attributes: { axis } }, [c]) {
     if (!c || !dtypes[x!.dtype].float) return [undefined];
     return [scatterAdd(zerosLike(x!), indices!, c, axis)];

@@ -102,8 +102,15 @@ export async function loadCheckpoint<Inputs extends BatchTypes>(
     else if (key.startsWith(statePrefix)) state[key.slice(statePrefix.length)] = array;
     else fail("format", `${name} holds "${key}", which belongs to no training run`);
   }
-  step.restore(run.step, state);
+  const before = stateDict(module);
   loadStateDict(module, model);
+  try {
+    step.restore(run.step, state);
+  } catch (thrown) {
+    // what does not fit as a whole changes nothing
+    loadStateDict(module, before);
+    throw thrown;
+  }
   return run;
 }
 

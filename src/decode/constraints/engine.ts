@@ -12,7 +12,7 @@ import { Formulas, type Json } from "./json/formula.ts";
 import { OuterPlace, type Spacing } from "./json/place.ts";
 import { fromPlain, readJson } from "./json/read-json.ts";
 import { Solver } from "./json/solver.ts";
-import { Tracks } from "./json/track.ts";
+import { type Track, Tracks } from "./json/track.ts";
 import { Lexer } from "./lexer/lexer.ts";
 import { MaskBuilder } from "./mask-builder.ts";
 import type { Position } from "./position.ts";
@@ -76,12 +76,30 @@ class Universe {
   readonly textLexer = new Lexer(this.regexes, false);
   readonly tracks = new Tracks(this.solver, this.jsonLexer);
   readonly plainTracks = new Tracks(this.solver, this.jsonLexer, true);
+  readonly #starts = new Map<Track, Map<Spacing, ValuePosition>>();
+
+  /** Before the outermost value: one place for all schemas that mean the same. */
+  start(track: Track, spacing: Spacing): ValuePosition {
+    let bySpacing = this.#starts.get(track);
+    if (!bySpacing) {
+      bySpacing = new Map();
+      this.#starts.set(track, bySpacing);
+    }
+    let start = bySpacing.get(spacing);
+    if (!start) {
+      start = new ValuePosition(new OuterPlace(track, spacing), 0);
+      bySpacing.set(spacing, start);
+    }
+    return start;
+  }
 
   get full(): boolean {
     return (
       this.regexes.size > maxTerms ||
       this.formulas.size > maxFormulas ||
-      this.jsonLexer.size + this.textLexer.size > maxStates
+      this.jsonLexer.size + this.textLexer.size > maxStates ||
+      !this.tracks.keeps ||
+      !this.plainTracks.keeps
     );
   }
 }
@@ -107,7 +125,10 @@ export class ConstraintEngine {
   }
 
   #shared(): Universe {
-    if (this.#universe.full) this.#universe = new Universe();
+    if (this.#universe.full) {
+      this.#universe = new Universe();
+      this.#builder.forget();
+    }
     this.#universe.regexes.patience.begin();
     return this.#universe;
   }
@@ -155,7 +176,7 @@ export class ConstraintEngine {
         fail("argument", "no value satisfies the schema");
       }
       const track = (integers === "plain" ? universe.plainTracks : universe.tracks).track(formula);
-      const start = new ValuePosition(new OuterPlace(track, spacings[whitespace]), 0);
+      const start = universe.start(track, spacings[whitespace]);
       return this.#compiled(() => start);
     } catch (error) {
       if (error instanceof RangeError) fail("unsupported", "the schema is nested too deep", error);

@@ -1,10 +1,10 @@
 /**
  * Token masks of positions: one walk over the token trie, in which the insides of words cost nothing because their automaton's
- * states know their tokens. Knows positions and vocabularies, and no grammar.
+ * states know their tokens; places that come back keep their mask. Knows positions and vocabularies, and no grammar.
  */
 import type { TokenMask } from "./constraint.ts";
 import { addInside, type LexMask, lexMask } from "./lexer/lex-mask.ts";
-import { inexact, type Lexical, type Position, Tape } from "./position.ts";
+import { inexact, type Keeper, type Lexical, type Position, Tape } from "./position.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** Suffixes behind a quote that a position allows, and those that it cannot judge without the text before. */
@@ -13,29 +13,87 @@ interface Suffixes {
   readonly unknown: readonly number[];
 }
 
-/** How many masks are kept. */
-const keptMasks = 64;
+/** A mask as its differences from a shared one, or from the empty one. */
+interface KeptMask {
+  readonly base: Uint32Array | undefined;
+  readonly at: Uint32Array;
+  readonly words: Uint32Array;
+}
+
+/** What is kept with a place. */
+class PlaceMemory {
+  mask: KeptMask | undefined;
+  suffixes: Suffixes | undefined;
+}
+
+/** Bytes of masks that are kept; the oldest give way. */
+const maxKeptBytes = 1 << 26;
+
+const memoryOf = (keeper: Keeper): PlaceMemory => {
+  keeper.memory ??= new PlaceMemory();
+  return keeper.memory as PlaceMemory;
+};
 
 /** Builds masks for one vocabulary. */
 export class MaskBuilder {
-  readonly #suffixes = new WeakMap<Position, Suffixes>();
-  readonly #masks = new Map<Position, Uint32Array>();
+  /** Places with a mask, oldest first from `#oldest` on. */
+  #keepers: Keeper[] = [];
+  #oldest = 0;
+  #keptBytes = 0;
+  /** The shared mask that most of the current one comes from. */
+  #base: Uint32Array | undefined;
 
   constructor(readonly vocabulary: Vocabulary) {}
 
   /** Overwrites a mask with the tokens that may follow a position; the tape holds the text before it. */
   fill(position: Position, mask: TokenMask, tape: Tape): void {
-    const kept = position.lasting ? this.#masks.get(position) : undefined;
+    const { keeper } = position;
+    const kept = (keeper?.memory as PlaceMemory | undefined)?.mask;
     if (kept) {
-      mask.set(kept);
+      const { base, at, words } = kept;
+      if (base) mask.set(base);
+      else mask.fill(0);
+      for (let i = 0; i < at.length; i++) mask[at[i]!] = words[i]!;
       return;
     }
     mask.fill(0);
+    this.#base = undefined;
     this.#walk(position, 0, mask, tape, tape.length);
     if (position.complete) for (const id of this.vocabulary.endTokens) mask[id >>> 5]! |= 1 << (id & 31);
-    if (!position.lasting) return;
-    if (this.#masks.size >= keptMasks) this.#masks.delete(this.#masks.keys().next().value!);
-    this.#masks.set(position, mask.slice());
+    if (keeper) this.#keep(keeper, mask);
+  }
+
+  #keep(keeper: Keeper, mask: TokenMask): void {
+    const base = this.#base;
+    let count = 0;
+    for (let i = 0; i < mask.length; i++) if (mask[i] !== (base ? base[i] : 0)) count++;
+    const at = new Uint32Array(count);
+    const words = new Uint32Array(count);
+    for (let i = 0, to = 0; to < count; i++)
+      if (mask[i] !== (base ? base[i] : 0)) {
+        at[to] = i;
+        words[to++] = mask[i]!;
+      }
+    memoryOf(keeper).mask = { base, at, words };
+    this.#keepers.push(keeper);
+    this.#keptBytes += overhead + 8 * count;
+    while (this.#keptBytes > maxKeptBytes) {
+      const memory = memoryOf(this.#keepers[this.#oldest++]!);
+      this.#keptBytes -= overhead + 8 * (memory.mask?.at.length ?? 0);
+      memory.mask = undefined;
+    }
+    if (this.#oldest > 4096 && this.#oldest * 2 > this.#keepers.length) {
+      this.#keepers = this.#keepers.slice(this.#oldest);
+      this.#oldest = 0;
+    }
+  }
+
+  /** Forgets all masks, so that the places they belong to can be freed. */
+  forget(): void {
+    for (let i = this.#oldest; i < this.#keepers.length; i++) memoryOf(this.#keepers[i]!).mask = undefined;
+    this.#keepers = [];
+    this.#oldest = 0;
+    this.#keptBytes = 0;
   }
 
   #walk(position: Position, node: number, mask: Uint32Array, tape: Tape, start: number): void {
@@ -64,14 +122,9 @@ export class MaskBuilder {
   #addWord(position: Position, word: Lexical, node: number, mask: Uint32Array, tape: Tape, start: number): void {
     const depth = tape.length - start;
     const counted = word.atMost < Infinity || word.atLeast > 0;
-    this.#addLexMask(
-      position,
-      word,
-      lexMask(this.vocabulary, word.lexer, word.state, node, counted),
-      depth,
-      mask,
-      tape,
-    );
+    const found = lexMask(this.vocabulary, word.lexer, word.state, node, counted);
+    if (node === 0) this.#base = found.base?.bits ?? found.bits;
+    this.#addLexMask(position, word, found, depth, mask, tape);
   }
 
   #addLexMask(position: Position, word: Lexical, found: LexMask, depth: number, mask: Uint32Array, tape: Tape): void {
@@ -126,34 +179,40 @@ export class MaskBuilder {
   }
 
   #suffixesOf(position: Position): Suffixes {
-    let found = this.#suffixes.get(position);
-    if (!found) {
-      const allowed = [0];
-      const unknown: number[] = [];
-      const { bytes, size } = this.vocabulary.suffixes;
-      const tape = new Tape(false);
-      const walk = (at: Position, node: number): void => {
-        const end = node + size[node]!;
-        for (let child = node + 1; child < end; child += size[child]!) {
-          tape.put(bytes[child]!);
-          const next = at.step(bytes[child]!, tape);
-          if (!next) continue;
-          if (next === inexact) {
-            for (let below = child; below < child + size[child]!; below++) unknown.push(below);
-            continue;
-          }
-          allowed.push(child);
-          if (size[child]! > 1) {
-            tape.length++;
-            walk(next, child);
-            tape.length--;
-          }
+    const { keeper } = position;
+    if (!keeper) return this.#findSuffixes(position);
+    const memory = memoryOf(keeper);
+    memory.suffixes ??= this.#findSuffixes(position);
+    return memory.suffixes;
+  }
+
+  #findSuffixes(position: Position): Suffixes {
+    const allowed = [0];
+    const unknown: number[] = [];
+    const { bytes, size } = this.vocabulary.suffixes;
+    const tape = new Tape(false);
+    const walk = (at: Position, node: number): void => {
+      const end = node + size[node]!;
+      for (let child = node + 1; child < end; child += size[child]!) {
+        tape.put(bytes[child]!);
+        const next = at.step(bytes[child]!, tape);
+        if (!next) continue;
+        if (next === inexact) {
+          for (let below = child; below < child + size[child]!; below++) unknown.push(below);
+          continue;
         }
-      };
-      walk(position, 0);
-      found = { allowed, unknown };
-      this.#suffixes.set(position, found);
-    }
-    return found;
+        allowed.push(child);
+        if (size[child]! > 1) {
+          tape.length++;
+          walk(next, child);
+          tape.length--;
+        }
+      }
+    };
+    walk(position, 0);
+    return { allowed, unknown };
   }
 }
+
+/** Bytes of a kept mask beside its words, roughly. */
+const overhead = 200;

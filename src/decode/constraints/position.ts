@@ -49,10 +49,13 @@ export interface Position {
   readonly lexical?: Lexical;
   /** Bytes that lead towards an end, by a short way; empty when it is complete. More may be needed behind them. */
   finish(): ArrayLike<number>;
-  /** Whether this very object comes back when the same place is reached again, so that its mask is worth keeping. */
-  readonly lasting: boolean;
-  /** What masks remember of this place. */
-  memory?: unknown;
+  /** What comes back when a place with the same mask is reached again; undefined where none is kept. */
+  readonly keeper: Keeper | undefined;
+}
+
+/** Holds what masks remember of a place, for as long as the place is kept. Mostly the position itself. */
+export interface Keeper {
+  memory: unknown;
 }
 
 /** Returned by `step` where an answer needs bytes that a tape does not have. */
@@ -60,8 +63,13 @@ export const inexact: Position = {
   step: () => null,
   complete: false,
   finish: () => [],
-  lasting: true,
+  keeper: undefined,
 };
 
 /** The end of a text: nothing may follow. */
-export const finished: Position = { step: () => null, complete: true, finish: () => [], lasting: true };
+export const finished: Position = {
+  step: () => null,
+  complete: true,
+  finish: () => [],
+  keeper: { memory: undefined },
+};

@@ -3,15 +3,13 @@
  */
 import { finishWord } from "./lexer/finish-word.ts";
 import type { Lexer, LexState } from "./lexer/lexer.ts";
-import type { Lexical, Position } from "./position.ts";
+import type { Keeper, Lexical, Position } from "./position.ts";
 
 /** See the top of the file. */
 export class TextPosition implements Position, Lexical {
-  readonly lasting = false;
   readonly atMost = Infinity;
   readonly atLeast = 0;
   readonly exactLabel = -1;
-  memory?: unknown;
 
   constructor(
     readonly lexer: Lexer,
@@ -20,6 +18,10 @@ export class TextPosition implements Position, Lexical {
 
   get lexical(): Lexical {
     return this;
+  }
+
+  get keeper(): Keeper {
+    return this.state;
   }
 
   get complete(): boolean {

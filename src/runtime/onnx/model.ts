@@ -41,6 +41,14 @@ export interface OnnxValue {
   readonly shape: readonly (number | string)[];
 }
 
+/** A size inside of the graph that must not be too small in any run. */
+export interface LeastSize {
+  readonly least: number;
+  /** What there is so much of, and who asks for it. */
+  readonly what: string;
+  readonly size: string;
+}
+
 /** A whole graph, ready to be encoded. */
 export interface OnnxGraph {
   readonly name: string;
@@ -48,6 +56,8 @@ export interface OnnxGraph {
   readonly initializers: readonly OnnxInitializer[];
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
+  /** What must hold of symbolic sizes; not part of the encoded graph. */
+  readonly leastSizes?: readonly LeastSize[];
 }
 
 /** The standard operator set that graphs are written for. */

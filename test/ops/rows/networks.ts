@@ -35,6 +35,18 @@ export const normalize: Family = {
     softmax: one((x) => t.softmax(x, 0)),
     logSoftmax: one((x) => t.logSoftmax(x, 1)),
     standardize: one((x) => t.standardize(x, [0, 2]), [2, 2, 3]),
+    standardizeChannels: {
+      inputs: () => ({ x: numbers([2, 2, 3], 1), old: numbers([2], 2) }),
+      apply({ x, old }) {
+        const statistics = { runningMean: old!, runningVariance: old! };
+        const out = t.batchNorm(x!, { ...statistics, training: true, momentum: 0.7, epsilon: 0.1 });
+        return t.concat([out.y.reshape([12]), out.runningMean, out.runningVariance], 0);
+      },
+    },
+    channelAffine: {
+      inputs: () => ({ x: numbers([2, 3, 2], 1), weight: numbers([3], 2), bias: numbers([3], 3) }),
+      apply: ({ x, weight, bias }) => t.channelAffine(x!, weight!, bias!),
+    },
     layerNorm: {
       inputs: () => ({ x: numbers([3, 4], 1), weight: numbers([4], 2), bias: numbers([4], 3) }),
       apply: ({ x, weight, bias }) => t.layerNorm(x!, weight!, bias!, { epsilon: 0.1 }),

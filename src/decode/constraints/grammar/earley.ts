@@ -3,7 +3,7 @@
  * derivatives. Every way to divide a text into terminals counts. Knows no notation and no tokens.
  */
 import { fail } from "../../../util/index.ts";
-import type { Position } from "../position.ts";
+import type { Keeper, Position } from "../position.ts";
 import { firstTag, type Regex, type Regexes } from "../regex/regex.ts";
 import type { Grammar, GrammarSymbol } from "./grammar.ts";
 
@@ -105,8 +105,7 @@ class EarleySet {
 
 /** A place in a text of a grammar, perhaps inside a character. */
 export class GrammarPosition implements Position {
-  readonly lasting = true;
-  memory?: unknown;
+  memory: unknown = undefined;
   readonly #next = new Map<number, GrammarPosition | null>();
 
   private constructor(
@@ -125,6 +124,10 @@ export class GrammarPosition implements Position {
 
   get complete(): boolean {
     return this.left === 0 && this.set.complete;
+  }
+
+  get keeper(): Keeper {
+    return this;
   }
 
   step(byte: number): Position | null {

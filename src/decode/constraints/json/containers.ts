@@ -4,12 +4,12 @@
  */
 import { finishWord } from "../lexer/finish-word.ts";
 import type { Lexer, LexState } from "../lexer/lexer.ts";
-import { inexact, type Lexical, type Position, type Tape } from "../position.ts";
+import { inexact, type Keeper, type Lexical, type Position, type Tape } from "../position.ts";
 import { types } from "./formula.ts";
 import { gapAfter, type Place, type Spacing, separators } from "./place.ts";
 import { readJson } from "./read-json.ts";
 import { LiteralPosition, NumberPosition, StringPosition } from "./scalars.ts";
-import { Seen } from "./solver.ts";
+import type { Seen } from "./solver.ts";
 import { declaredLabel, type KeyMachine, type Step, type Track, type Truth } from "./track.ts";
 
 const comma = 44;
@@ -27,7 +27,9 @@ function read(tape: Tape, from: number, end: number): string {
 /** The value of a property. */
 class PropertyPlace implements Place {
   readonly outermost = false;
-  readonly strings = new Map<LexState, Position>();
+  readonly reads = false;
+  readonly strings = new Map<LexState, Position[]>();
+  readonly numbers = new Map<string, Keeper>();
   readonly #after = new Map<string, Position>();
 
   constructor(
@@ -59,7 +61,8 @@ class PropertyPlace implements Place {
 /** An item of an array. */
 class ItemPlace implements Place {
   readonly outermost = false;
-  readonly strings = new Map<LexState, Position>();
+  readonly strings = new Map<LexState, Position[]>();
+  readonly numbers = new Map<string, Keeper>();
   readonly #after = new Map<string, Position>();
 
   constructor(
@@ -77,15 +80,17 @@ class ItemPlace implements Place {
     return this.frame.place.spacing;
   }
 
+  get reads(): boolean {
+    return this.from >= 0;
+  }
+
   done(truth: Truth, tape: Tape, end: number): Position {
-    if (this.from >= 0) {
-      if (!tape.exact) return inexact;
+    if (this.reads && tape.exact)
       return this.frame.with(this.step.after(truth, () => readJson(read(tape, this.from, end)))).after;
-    }
     const key = truth.join();
     let after = this.#after.get(key);
     if (!after) {
-      after = this.frame.with(this.step.after(truth)).after;
+      after = this.frame.with(this.step.after(truth), this.reads).after;
       this.#after.set(key, after);
     }
     return after;
@@ -97,6 +102,8 @@ class ObjectFrame {
   readonly after: Position;
   #keys: KeyMachine | undefined;
   readonly #classPlaces = new Map<number, ColonPosition>();
+  readonly #named = new Map<string, ColonPosition | null>();
+  readonly #keepers = new Map<LexState, Keeper>();
 
   constructor(
     readonly place: Place,
@@ -105,6 +112,7 @@ class ObjectFrame {
     /** Whether the last name is not known. */
     readonly vague: boolean,
   ) {
+    track.tracks.places++;
     this.after = new ObjectPosition(this, "after", place.spacing.elsewhere);
   }
 
@@ -116,7 +124,31 @@ class ObjectFrame {
   with(track: Track, name: string | undefined): ObjectFrame {
     return name === undefined
       ? new ObjectFrame(this.place, track, this.seen, true)
-      : new ObjectFrame(this.place, track, new Seen(name, this.seen), this.vague);
+      : new ObjectFrame(this.place, track, track.tracks.seenWith(name, this.seen), this.vague);
+  }
+
+  /** Behind the quote of a name; null when it may not come. */
+  named(name: string, label: number): ColonPosition | null {
+    let found = this.#named.get(name);
+    if (found === undefined) {
+      const step =
+        label === declaredLabel
+          ? this.track.property(name, this.seen)
+          : this.keys.others[label - declaredLabel - 1];
+      found = step ? new ColonPosition(new PropertyPlace(this, step, name), this.place.spacing.elsewhere) : null;
+      if (this.track.tracks.keeps) this.#named.set(name, found);
+    }
+    return found;
+  }
+
+  /** What masks remember of names, by state. */
+  keeperOf(state: LexState): Keeper {
+    let keeper = this.#keepers.get(state);
+    if (!keeper) {
+      keeper = { memory: undefined };
+      if (this.track.tracks.keeps) this.#keepers.set(state, keeper);
+    }
+    return keeper;
   }
 
   /** Behind the quote of a name that only its label is known of. */
@@ -135,8 +167,7 @@ class ObjectFrame {
 /** Between two tokens of an object: behind `{`, behind a comma, behind a value. */
 class ObjectPosition implements Position {
   readonly complete = false;
-  readonly lasting = true;
-  memory?: unknown;
+  memory: unknown = undefined;
   readonly #gaps = new Map<number, ObjectPosition>();
 
   constructor(
@@ -144,6 +175,10 @@ class ObjectPosition implements Position {
     readonly where: "open" | "comma" | "after",
     readonly gap: number,
   ) {}
+
+  get keeper(): Keeper {
+    return this;
+  }
 
   step(byte: number, tape: Tape): Position | null {
     const { frame, where, gap } = this;
@@ -189,17 +224,19 @@ class ObjectPosition implements Position {
 /** Inside the name of a property. */
 class KeyPosition implements Position, Lexical {
   readonly complete = false;
-  readonly lasting = false;
   readonly atMost = Infinity;
   readonly atLeast = 0;
   readonly exactLabel = declaredLabel;
-  memory?: unknown;
 
   constructor(
     readonly frame: ObjectFrame,
     readonly state: LexState,
     readonly from: number,
   ) {}
+
+  get keeper(): Keeper {
+    return this.frame.keeperOf(this.state);
+  }
 
   get lexical(): Lexical {
     return this;
@@ -213,14 +250,9 @@ class KeyPosition implements Position, Lexical {
     if (byte === quote && this.state.whole) {
       const { label } = this.state;
       if (label < 0) return null;
-      const name = JSON.parse(`"${read(tape, this.from, tape.length)}"`) as string;
-      const step =
-        label === declaredLabel
-          ? this.frame.track.property(name, this.frame.seen)
-          : this.frame.keys.others[label - declaredLabel - 1];
-      return step
-        ? new ColonPosition(new PropertyPlace(this.frame, step, name), this.frame.place.spacing.elsewhere)
-        : null;
+      const text = read(tape, this.from, tape.length);
+      const name = text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
+      return this.frame.named(name, label);
     }
     const next = this.lexer.step(this.state, byte);
     return next && new KeyPosition(this.frame, next, this.from);
@@ -238,8 +270,7 @@ class KeyPosition implements Position, Lexical {
 /** Behind a name, before its colon. */
 class ColonPosition implements Position {
   readonly complete = false;
-  readonly lasting = true;
-  memory?: unknown;
+  memory: unknown = undefined;
   #value: ValuePosition | undefined;
   #later: ColonPosition | undefined;
 
@@ -247,6 +278,10 @@ class ColonPosition implements Position {
     readonly place: PropertyPlace,
     readonly gap: number,
   ) {}
+
+  get keeper(): Keeper {
+    return this;
+  }
 
   step(byte: number): Position | null {
     if (byte === colon) {
@@ -272,12 +307,15 @@ class ArrayFrame {
   constructor(
     readonly place: Place,
     readonly track: Track,
+    /** Whether the last item is not known, and what may come depends on it. */
+    readonly vague = false,
   ) {
+    track.tracks.places++;
     this.after = new ArrayPosition(this, "after", place.spacing.elsewhere);
   }
 
-  with(track: Track): ArrayFrame {
-    return track === this.track ? this : new ArrayFrame(this.place, track);
+  with(track: Track, vague = this.vague): ArrayFrame {
+    return track === this.track && vague === this.vague ? this : new ArrayFrame(this.place, track, vague);
   }
 
   get mayGoOn(): boolean {
@@ -297,8 +335,7 @@ class ArrayFrame {
 /** Between two tokens of an array: behind `[`, behind a value. */
 class ArrayPosition implements Position {
   readonly complete = false;
-  readonly lasting = true;
-  memory?: unknown;
+  memory: unknown = undefined;
   readonly #gaps = new Map<number, ArrayPosition>();
   #first: ValuePosition | undefined;
   #later: ValuePosition | undefined;
@@ -308,6 +345,10 @@ class ArrayPosition implements Position {
     readonly where: "open" | "after",
     readonly gap: number,
   ) {}
+
+  get keeper(): Keeper {
+    return this;
+  }
 
   step(byte: number, tape: Tape): Position | null {
     const { frame, where, gap } = this;
@@ -324,6 +365,7 @@ class ArrayPosition implements Position {
       return frame.track.mayEnd ? frame.place.done(frame.track.truthAtEnd(), tape, tape.length + 1) : null;
     if (where === "after") {
       if (byte !== comma || !frame.mayGoOn) return null;
+      if (frame.vague) return frame.track.goesOnAnyway ? new VagueItemPosition(frame.place.spacing.separator) : inexact;
       const { separator } = frame.place.spacing;
       if (!frame.track.readsItems) {
         this.#later ??= new ValuePosition(frame.itemPlace(0)!, separator);
@@ -355,17 +397,38 @@ class ArrayPosition implements Position {
   }
 }
 
+/** Behind the comma that follows an item that is not known. */
+class VagueItemPosition implements Position {
+  readonly complete = false;
+  readonly keeper = undefined;
+
+  constructor(readonly gap: number) {}
+
+  step(byte: number): Position | null {
+    const left = gapAfter(this.gap, byte);
+    if (left !== undefined) return new VagueItemPosition(left);
+    return this.gap > 0 ? null : inexact;
+  }
+
+  finish(): ArrayLike<number> {
+    return [];
+  }
+}
+
 /** Before a value. */
 export class ValuePosition implements Position {
   readonly complete = false;
-  readonly lasting = true;
-  memory?: unknown;
+  memory: unknown = undefined;
   readonly #next = new Map<number, Position | null>();
 
   constructor(
     readonly place: Place,
     readonly gap: number,
   ) {}
+
+  get keeper(): Keeper {
+    return this;
+  }
 
   step(byte: number, tape: Tape): Position | null {
     let next = this.#next.get(byte);

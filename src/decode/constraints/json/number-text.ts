@@ -18,6 +18,14 @@ type Phase = "start" | "minus" | "zero" | "digits" | "point" | "fraction" | "e" 
 /** Depth down to which states are remembered: longer numbers are rare, and their states would pile up. */
 const remembered = 8;
 
+/** Whether digits behind a sign meet no bound, and multiples of one alone may be asked for. */
+function isUnbounded([part, ...others]: NumberSet, negative: boolean): boolean {
+  if (!part || others.length || part.except || part.notSteps) return false;
+  if (part.step && (part.step.units !== 1n || part.step.exponent !== 0)) return false;
+  const [near, far] = negative ? [part.high, part.low] : [part.low, part.high];
+  return !far && (!near || (negative ? near.units >= 0n : near.units <= 0n));
+}
+
 /** A number that is being written. Immutable; states are shared through their start. */
 export class NumberText {
   readonly #next: (NumberText | null | undefined)[] = [];
@@ -63,6 +71,17 @@ export class NumberText {
   /** Whether it has ended and is a member. */
   get accepted(): boolean {
     return this.ended && (this.set === allNumbers || containsNumber(this.set, this.value, this.plain));
+  }
+
+  /**
+   * What tells this state from others with other masks, or undefined where nothing short does: the digits of a number without
+   * a bound in reach are all alike but for the zeros at their end. `watched` when the value itself matters later.
+   */
+  kind(watched: boolean): string | undefined {
+    const { text, phase, set } = this;
+    if (phase === "digits" && !watched && isUnbounded(set, text.charCodeAt(0) === 45))
+      return `${text.charCodeAt(0) === 45 ? "-" : ""}${text.length - text.replace(/0+$/, "").length}`;
+    return text.length < remembered ? `=${text}` : undefined;
   }
 
   /** The state behind one more byte; null when no member has such a text. */

@@ -2,7 +2,7 @@
  * Where values stand in a JSON text, and the white space between its parts. Knows nothing of what the values are.
  */
 import type { LexState } from "../lexer/lexer.ts";
-import { finished, type Position, type Tape } from "../position.ts";
+import { finished, type Keeper, type Position, type Tape } from "../position.ts";
 import type { Track, Truth } from "./track.ts";
 
 /** How white space is written; see `JsonOptions.whitespace`. */
@@ -31,14 +31,20 @@ export interface Place {
   done(truth: Truth, tape: Tape, end: number): Position;
   /** Whether the text may end behind the value. */
   readonly outermost: boolean;
-  /** Strings in this place, by state. */
-  readonly strings: Map<LexState, Position>;
+  /** Whether what follows depends on the text of the value. */
+  readonly reads: boolean;
+  /** Strings in this place, by state and number of characters. */
+  readonly strings: Map<LexState, (Position | undefined)[]>;
+  /** What masks remember of numbers in this place, by what tells them apart. */
+  readonly numbers: Map<string, Keeper>;
 }
 
 /** The value that is the whole text. */
 export class OuterPlace implements Place {
   readonly outermost = true;
-  readonly strings = new Map<LexState, Position>();
+  readonly reads = false;
+  readonly strings = new Map<LexState, Position[]>();
+  readonly numbers = new Map<string, Keeper>();
 
   constructor(
     readonly track: Track,

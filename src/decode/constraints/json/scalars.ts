@@ -4,7 +4,7 @@
  */
 import { finishWord } from "../lexer/finish-word.ts";
 import type { Lexer, LexState } from "../lexer/lexer.ts";
-import type { Lexical, Position, Tape } from "../position.ts";
+import type { Keeper, Lexical, Position, Tape } from "../position.ts";
 import { decimal } from "./decimal.ts";
 import { containsNumber, maxExponentDigits } from "./number-set.ts";
 import type { NumberText } from "./number-text.ts";
@@ -12,12 +12,14 @@ import type { Place } from "./place.ts";
 import type { StringMachine, Track } from "./track.ts";
 
 const quote = 34;
+/** Strings with more characters than this are not kept where characters are counted. */
+const maxKeptCount = 512;
 
 /** Inside a string. */
 export class StringPosition implements Position, Lexical {
   readonly complete = false;
   readonly exactLabel = -1;
-  memory?: unknown;
+  memory: unknown = undefined;
 
   private constructor(
     readonly place: Place,
@@ -33,17 +35,25 @@ export class StringPosition implements Position, Lexical {
   }
 
   static #at(place: Place, machine: StringMachine, state: LexState, count: number): StringPosition {
-    if (machine.high < Infinity || machine.low > 0) return new StringPosition(place, machine, state, count);
-    let found = place.strings.get(state) as StringPosition | undefined;
+    // more characters than are asked for are all alike where there is no limit
+    const counted = machine.high < Infinity ? count : Math.min(count, machine.low);
+    if (counted > maxKeptCount || state.regex.transient || place.reads || !place.track.tracks.keeps)
+      return new StringPosition(place, machine, state, counted);
+    let byCount = place.strings.get(state);
+    if (!byCount) {
+      byCount = [];
+      place.strings.set(state, byCount);
+    }
+    let found = byCount[counted] as StringPosition | undefined;
     if (!found) {
-      found = new StringPosition(place, machine, state, 0);
-      place.strings.set(state, found);
+      found = new StringPosition(place, machine, state, counted);
+      byCount[counted] = found;
     }
     return found;
   }
 
-  get lasting(): boolean {
-    return this.machine.high === Infinity && this.machine.low === 0;
+  get keeper(): Keeper | undefined {
+    return this.place.reads || this.state.regex.transient || this.count > maxKeptCount ? undefined : this;
   }
 
   get lexical(): Lexical {
@@ -70,8 +80,8 @@ export class StringPosition implements Position, Lexical {
     }
     const next = this.lexer.step(state, byte);
     if (!next) return null;
-    const counted = machine.high < Infinity || machine.low > 0;
-    if (!counted) return next === state ? this : StringPosition.#at(place, machine, next, 0);
+    const counted = machine.high < Infinity || count < machine.low;
+    if (!counted) return next === state ? this : StringPosition.#at(place, machine, next, count);
     const now = count + (next.whole ? 1 : 0);
     return now + next.least > machine.high ? null : StringPosition.#at(place, machine, next, now);
   }
@@ -90,14 +100,23 @@ const vagueTape = { exact: false, bytes: new Uint8Array(0), length: 0, put() {} 
 
 /** Inside a number. */
 export class NumberPosition implements Position {
-  readonly lasting = false;
-  memory?: unknown;
-
   constructor(
     readonly place: Place,
     readonly track: Track,
     readonly number: NumberText,
   ) {}
+
+  get keeper(): Keeper | undefined {
+    const { place, track, number } = this;
+    const kind = place.reads ? undefined : number.kind(track.watched.length > 0);
+    if (kind === undefined) return undefined;
+    let keeper = place.numbers.get(kind);
+    if (!keeper) {
+      keeper = { memory: undefined };
+      place.numbers.set(kind, keeper);
+    }
+    return keeper;
+  }
 
   get complete(): boolean {
     return this.place.outermost && this.number.accepted;
@@ -162,8 +181,7 @@ const numberBytes = [...new TextEncoder().encode("0123456789.-")];
 /** Inside `null`, `true` or `false`. */
 export class LiteralPosition implements Position {
   readonly complete = false;
-  readonly lasting = true;
-  memory?: unknown;
+  memory: unknown = undefined;
   #next: Position | undefined;
 
   private constructor(
@@ -177,6 +195,10 @@ export class LiteralPosition implements Position {
   static start(place: Place, word: string, bit: number): LiteralPosition | null {
     const track = place.track.open(bit);
     return track && new LiteralPosition(place, track, word, 1);
+  }
+
+  get keeper(): Keeper {
+    return this;
   }
 
   step(byte: number, tape: Tape): Position | null {

@@ -14,6 +14,8 @@ import { alternativesOf, waysOf } from "./split.ts";
 /** Names that an object has already, newest first. */
 export class Seen {
   readonly size: number;
+  /** The same with one more name, as far as these were asked for. */
+  readonly next = new Map<string, Seen>();
   #set: Set<string> | undefined;
 
   constructor(

@@ -9,6 +9,7 @@ import { addSeen, assign, childrenOf, hasAtom, holdsAtEnd, project, stepItem, st
 import { canonical, Formula, type Formulas, type Json, numberSet, stringLanguage, types } from "./formula.ts";
 import { containsNumber, intersectNumbers, type NumberSet, plainIntegers } from "./number-set.ts";
 import { NumberText } from "./number-text.ts";
+import { readJson } from "./read-json.ts";
 import { type Seen, Seen as SeenNames, type Solver } from "./solver.ts";
 import { alternativesOf, finiteValues, waysOf } from "./split.ts";
 
@@ -48,10 +49,15 @@ export const declaredLabel = 1;
 const maxDecisions = 2000;
 /** Formulas that are weighed for one property or item. */
 const maxStepWork = 20_000;
+/** When texts have led to more places than this, no further ones are kept. */
+const maxPlaces = 300_000;
 
 /** Makes tracks, and keeps one of each. */
 export class Tracks {
   readonly #known = new Map<string, Track>();
+  readonly #firstSeen = new Map<string, Seen>();
+  /** Places in texts that were made so far. */
+  places = 0;
 
   constructor(
     readonly solver: Solver,
@@ -59,6 +65,22 @@ export class Tracks {
     /** Whether values that can only be whole numbers are spelled without point and exponent. */
     readonly plainIntegers = false,
   ) {}
+
+  /** Whether places are still kept for texts that come by again. */
+  get keeps(): boolean {
+    return this.places < maxPlaces;
+  }
+
+  /** Names with one more. */
+  seenWith(name: string, before: Seen | undefined): Seen {
+    const known = before ? before.next : this.#firstSeen;
+    let seen = known.get(name);
+    if (!seen) {
+      seen = new SeenNames(name, before);
+      if (this.keeps) known.set(name, seen);
+    }
+    return seen;
+  }
 
   /** Formulas that the tracks are made of. */
   get formulas(): Formulas {
@@ -84,6 +106,8 @@ export class Track {
   #item: Step | null | undefined;
   #string: StringMachine | null | undefined;
   #number: NumberText | null | undefined;
+  readonly #machines = new Map<Seen | undefined, KeyMachine>();
+  #anyway: boolean | undefined;
   #keys: { names: readonly string[]; others: readonly { regex: Regex; step: Step }[] } | undefined;
   /** Whether items must differ, so that their values must be read. */
   readonly readsItems: boolean;
@@ -197,7 +221,7 @@ export class Track {
     const { formulas, solver } = this.tracks;
     const goal = stepProperty(formulas, this.goal, name);
     const watched = this.watched.map((formula) => stepProperty(formulas, formula, name));
-    const after = dependent ? new SeenNames(name, seen) : undefined;
+    const after = dependent ? this.tracks.seenWith(name, seen) : undefined;
     step = this.#step(goal, watched, (formula) => solver.objectPlan(formula, after) !== null);
     if (!dependent) this.#properties.set(name, step);
     return step;
@@ -265,8 +289,30 @@ export class Track {
     return new WatchingStep(this.tracks, this.tracks.track(childGoal, [...children]), goal, watched, [...children]);
   }
 
+  /** Whether a further item may come whatever the last one is, on a track that reads them. */
+  get goesOnAnyway(): boolean {
+    if (this.#anyway === undefined) {
+      const { formulas, solver } = this.tracks;
+      let goal = this.item()?.child.goal ?? formulas.no;
+      let left = manyValues;
+      for (; left > 0 && solver.cost(goal) < Infinity; left--)
+        goal = formulas.and([goal, formulas.not(formulas.oneOf([readJson(solver.example(goal))]))]);
+      this.#anyway = left === 0;
+    }
+    return this.#anyway;
+  }
+
   /** The automaton of names that may come next. */
   keys(seen?: Seen): KeyMachine {
+    let machine = this.#machines.get(seen);
+    if (!machine) {
+      machine = this.#makeKeys(seen);
+      if (this.tracks.keeps) this.#machines.set(seen, machine);
+    }
+    return machine;
+  }
+
+  #makeKeys(seen?: Seen): KeyMachine {
     const { formulas, solver, lexer } = this.tracks;
     const { regexes } = formulas;
     const dependent = solver.dependsOnSeen(this.goal);
@@ -303,6 +349,9 @@ export class Track {
     };
   }
 }
+
+/** So many different values are as good as endlessly many. */
+const manyValues = 4;
 
 /** A disjunction in which constants are one list. */
 function anyOf(formulas: Formulas, list: readonly Formula[]): Formula {

@@ -140,7 +140,7 @@ class Build {
       const next = lexer.step(state, byte);
       if (!next) continue;
       const now = next.whole ? chars + 1 : chars;
-      this.#add(token[child]!, now + next.least);
+      this.#add(token[child]!, this.counted ? now + next.least : 0);
       if (size[child]! > 1) this.#walk(child, next, now);
     }
   }
@@ -172,7 +172,7 @@ class Build {
       else {
         const now = next.whole ? chars + 1 : chars;
         if (!other) {
-          this.#add(token[child]!, now + next.least);
+          this.#add(token[child]!, 0);
           this.#walk(child, next, now);
         } else if (size[child]! > 1) this.#differ(child, next, other, now);
       }

@@ -14,14 +14,16 @@ type Place = "whole" | "escape" | "utf8" | "hex" | "low-escape" | "low-u" | "low
 export class LexState {
   #few: Map<number, LexState | null> | undefined;
   #table: (LexState | null | undefined)[] | undefined;
-  /** Characters that are still needed at the least. */
-  least = 0;
   /** Which language the word belongs to if it ends here: 0, or the number of a mark; -1 when it cannot end here. */
   label = -1;
   /** Masks by node of the token trie, kept by lex-mask.ts. */
   masks: Map<number, unknown> | undefined;
+  /** What masks remember of texts of this language alone. */
+  memory: unknown = undefined;
   /** The only byte that may follow, the end of the word being one of them (-2 for it); -1 when there are several. */
   only: number | undefined;
+
+  #least: number | undefined;
 
   constructor(
     readonly id: number,
@@ -29,7 +31,14 @@ export class LexState {
     readonly place: Place,
     readonly value: number,
     readonly left: number,
+    readonly lexer: Lexer,
   ) {}
+
+  /** Characters that are still needed at the least. */
+  get least(): number {
+    this.#least ??= this.lexer.leastFrom(this);
+    return this.#least;
+  }
 
   /** The next state by byte, as far as it was asked for before; null where there is none. */
   known(byte: number): LexState | null | undefined {
@@ -84,9 +93,11 @@ export class Lexer {
     if (place === "whole") {
       let state = this.#wholes.get(regex);
       if (!state) {
-        state = new LexState(this.#count++, regex, place, value, left);
-        this.#wholes.set(regex, state);
-        state.least = this.regexes.shortest(regex);
+        state = new LexState(this.#count, regex, place, value, left, this);
+        if (!regex.transient) {
+          this.#count++;
+          this.#wholes.set(regex, state);
+        }
         state.label = this.#label(regex);
       }
       return state;
@@ -94,15 +105,23 @@ export class Lexer {
     const key = `${regex.id},${place},${value},${left}`;
     let state = this.#states.get(key);
     if (!state) {
-      state = new LexState(this.#count++, regex, place, value, left);
-      this.#states.set(key, state);
-      state.least = 1 + this.#leastBehind(state);
+      state = new LexState(this.#count, regex, place, value, left, this);
+      if (!regex.transient) {
+        this.#count++;
+        this.#states.set(key, state);
+      }
     }
     return state;
   }
 
+  /** Characters that a state needs at the least; `Infinity` when no word goes on from it. */
+  leastFrom(state: LexState): number {
+    return state.whole ? this.regexes.shortest(state.regex) : 1 + this.#leastBehind(state);
+  }
+
   #label(regex: Regex): number {
     if (regex.nullable) return 0;
+    if (regex.transient && !this.regexes.hasTag(regex)) return -1;
     const { from, to } = this.regexes.derivatives(regex);
     for (let i = from.length - 1; i >= 0; i--) {
       const last = (from[i + 1] ?? firstTag + 100_000) - 1;
@@ -168,9 +187,14 @@ export class Lexer {
     const known = state.known(byte);
     if (known !== undefined) return known;
     const next = this.#compute(state, byte);
-    const viable = next && next.least < Infinity ? next : null;
-    state.remember(byte, viable);
-    return viable;
+    if (!next) {
+      state.remember(byte, null);
+      return null;
+    }
+    const viable = next.whole ? this.regexes.possible(next.regex) : next.least < Infinity;
+    // what is not kept anywhere else is not kept here
+    if (!viable || !next.regex.transient) state.remember(byte, viable ? next : null);
+    return viable ? next : null;
   }
 
   #char(regex: Regex, code: number): LexState | null {

@@ -8,7 +8,33 @@ import { Patience } from "../patience.ts";
 import { anyChar, type CharSet, intersectSets, unionSets } from "./char-set.ts";
 
 /** Kinds of terms. */
-export type RegexKind = "none" | "empty" | "set" | "cat" | "alt" | "and" | "not" | "loop" | "words" | "rec" | "tag";
+export type RegexKind =
+  | "none"
+  | "empty"
+  | "set"
+  | "cat"
+  | "alt"
+  | "and"
+  | "not"
+  | "loop"
+  | "words"
+  | "rec"
+  | "tag"
+  | "judged";
+
+/** A language that a procedure knows and no small automaton: its states are the beginnings of words. */
+export interface WordJudge {
+  /** Characters of its words. */
+  readonly alphabet: CharSet;
+  /** Length of the longest word. */
+  readonly longest: number;
+  /** Whether a word belongs to it. */
+  accepts(word: string): boolean;
+  /** A rest that makes a word of a beginning; undefined when none is known. Behind its first character the rest is known too. */
+  ending(begun: string): string | undefined;
+  /** Whether an ending is known, as quickly as that can be told. */
+  possible(begun: string): boolean;
+}
 
 /** A language. Made by {@link Regexes} alone; equal ones are the same object. */
 export class Regex {
@@ -18,6 +44,8 @@ export class Regex {
   shortest: number | undefined;
   /** Whether no complement, intersection or recursion is inside: lengths then follow from the parts. */
   readonly plain: boolean;
+  /** Whether it begins inside a judged word: there are too many such terms to keep one of each. */
+  readonly transient: boolean;
 
   constructor(
     readonly id: number,
@@ -32,7 +60,10 @@ export class Regex {
     readonly words: readonly string[] = [],
     readonly depth = 0,
     readonly unfold?: () => Regex,
+    readonly judge?: WordJudge,
   ) {
+    this.transient =
+      kind === "judged" ? words[0] !== "" : kind === "cat" ? parts[0]!.transient : parts.some((part) => part.transient);
     this.plain = kind !== "and" && kind !== "not" && kind !== "rec" && parts.every((part) => part.plain);
   }
 }
@@ -65,6 +96,8 @@ export class Regexes {
   #terms = new Map<string, Regex>();
   #wordLists = new Map<readonly string[], number>();
   #next = 0;
+  #transient = 0;
+  readonly #judges = new Map<WordJudge, Regex>();
   /** No word at all. */
   readonly none = new Regex(this.#next++, "none", false);
   /** The empty word alone. */
@@ -74,9 +107,9 @@ export class Regexes {
   /** Every word. */
   readonly all = this.loop(this.any, 0, Infinity);
 
-  /** Terms made so far: what memory depends on. */
+  /** Terms that are kept: what memory depends on. */
   get size(): number {
-    return this.#next;
+    return this.#next - this.#transient;
   }
 
   #make(key: string, build: (id: number) => Regex): Regex {
@@ -84,7 +117,8 @@ export class Regexes {
     let term = this.#terms.get(key);
     if (!term) {
       term = build(this.#next++);
-      this.#terms.set(key, term);
+      if (term.transient) this.#transient++;
+      else this.#terms.set(key, term);
     }
     return term;
   }
@@ -174,7 +208,7 @@ export class Regexes {
     };
     for (const part of parts) add(part);
     if (chars.length) found.add(this.set(chars));
-    if (found.has(this.all) && ![...found].some((part) => this.#tagged(part))) return this.all;
+    if (found.has(this.all) && ![...found].some((part) => this.hasTag(part))) return this.all;
     if (words.length) {
       const single = new Set(words);
       const more = [...found].filter((part) => part.kind === "words");
@@ -201,8 +235,9 @@ export class Regexes {
     );
   }
 
-  #tagged(part: Regex): boolean {
-    return part.kind === "tag" || part.parts.some((inner) => this.#tagged(inner));
+  /** Whether a mark is inside. */
+  hasTag(part: Regex): boolean {
+    return part.kind === "tag" || part.parts.some((inner) => this.hasTag(inner));
   }
 
   /** All of them at once. */
@@ -239,6 +274,13 @@ export class Regexes {
     if (!found.size) return this.all;
     if (found.has(this.empty)) return [...found].every((part) => part.nullable) ? this.empty : this.none;
     for (const part of found) if (part.kind === "not" && found.has(part.parts[0]!)) return this.none;
+    // judged words have no states that a search could run through, so only the length of what they stand in is limited besides
+    if (found.size > 1)
+      for (const part of found)
+        if (part.transient && part.kind !== "not") {
+          const rest = part.kind === "alt" ? part.parts.filter((inner) => !inner.transient) : [];
+          return this.and([this.alt(rest), ...[...found].filter((other) => other !== part)]);
+        }
     for (const part of found)
       if (
         part.kind === "alt" &&
@@ -296,6 +338,37 @@ export class Regexes {
     return self;
   }
 
+  /** Words of a judge. */
+  judged(judge: WordJudge): Regex {
+    let term = this.#judges.get(judge);
+    if (!term) {
+      term = this.#judged(judge, "");
+      this.#judges.set(judge, term);
+    }
+    return term;
+  }
+
+  #judged(judge: WordJudge, begun: string): Regex {
+    if (begun.length > judge.longest) return this.none;
+    if (begun) this.#transient++;
+    return new Regex(this.#next++, "judged", judge.accepts(begun), [], [], 0, 0, [begun], 0, undefined, judge);
+  }
+
+  /** Whether any word belongs to it, as quickly as that can be told. */
+  possible(term: Regex): boolean {
+    if (term.shortest === undefined && term.transient) {
+      if (term.kind === "judged") return term.judge!.possible(term.words[0]!);
+      if (term.kind === "cat") return this.possible(term.parts[0]!) && this.possible(term.parts[1]!);
+      if (term.kind === "and" && term.parts.length === 2) {
+        const [word, bound] = (term.parts[0]!.transient ? term.parts : [term.parts[1], term.parts[0]]) as [Regex, Regex];
+        const [head, rest] = word.kind === "cat" ? (word.parts as [Regex, Regex]) : [word, this.empty];
+        if (head.kind === "judged" && bound.parts[0] === this.any && bound.min === 0)
+          if (bound.max >= head.judge!.longest + this.shortest(rest)) return this.possible(word);
+      }
+    }
+    return this.shortest(term) < Infinity;
+  }
+
   /** What may follow each character. */
   derivatives(term: Regex): Derivatives {
     term.table ??= this.#derive(term);
@@ -304,6 +377,7 @@ export class Regexes {
 
   /** What may follow one character. */
   derive(term: Regex, code: number): Regex {
+    if (term.transient) return this.#deriveOne(term, code);
     const { from, to } = this.derivatives(term);
     let low = 0;
     let high = from.length - 1;
@@ -313,6 +387,30 @@ export class Regexes {
       else high = middle - 1;
     }
     return to[low]!;
+  }
+
+  /** One derivative of a term whose others are not worth making. */
+  #deriveOne(term: Regex, code: number): Regex {
+    switch (term.kind) {
+      case "judged": {
+        const { alphabet } = term.judge!;
+        for (let i = 0; i < alphabet.length; i += 2)
+          if (code >= alphabet[i]! && code <= alphabet[i + 1]!)
+            return this.#judged(term.judge!, term.words[0]! + String.fromCodePoint(code));
+        return this.none;
+      }
+      case "cat": {
+        const [a, b] = term.parts as [Regex, Regex];
+        const first = this.#cat(this.derive(a, code), b);
+        return a.nullable ? this.alt([first, this.derive(b, code)]) : first;
+      }
+      case "and":
+        return this.and(term.parts.map((part) => this.derive(part, code)));
+      case "not":
+        return code >= firstTag ? this.none : this.not(this.derive(term.parts[0]!, code));
+      default:
+        return this.alt(term.parts.map((part) => this.derive(part, code)));
+    }
   }
 
   /** Whether a word belongs to it. */
@@ -375,6 +473,18 @@ export class Regexes {
         return this.#deriveWords(term);
       case "rec":
         return this.derivatives(term.unfold!());
+      case "judged": {
+        const from = [0];
+        const to = [this.none];
+        for (let i = 0; i < term.judge!.alphabet.length; i += 2)
+          for (let code = term.judge!.alphabet[i]!; code <= term.judge!.alphabet[i + 1]!; code++) {
+            if (from.at(-1) === code) to.pop();
+            else from.push(code);
+            to.push(this.#judged(term.judge!, term.words[0]! + String.fromCodePoint(code)), this.none);
+            from.push(code + 1);
+          }
+        return { from, to };
+      }
     }
   }
 
@@ -422,6 +532,8 @@ export class Regexes {
         return Math.min(...term.parts.map((part) => this.shortest(part)));
       case "loop":
         return term.min === 0 ? 0 : term.min * this.shortest(term.parts[0]!);
+      case "judged":
+        return term.judge!.ending(term.words[0]!)?.length ?? Infinity;
       default: {
         let least = Infinity;
         for (let i = term.min; i < term.max; i++) least = Math.min(least, [...term.words[i]!.slice(term.depth)].length);
@@ -515,6 +627,8 @@ export class Regexes {
         return Math.min(...term.parts.map((part) => this.longest(part)));
       case "loop":
         return term.max === Infinity ? Infinity : term.max * this.longest(term.parts[0]!);
+      case "judged":
+        return term.judge!.longest - term.words[0]!.length;
       case "words":
         return this.wordsOf(term).reduce((most, word) => Math.max(most, [...word].length), 0);
       default:

@@ -4,6 +4,7 @@
 
 import { compilePattern } from "../regex/compile-pattern.ts";
 import type { Regex, Regexes } from "../regex/regex.ts";
+import { internationalWords } from "./host-labels.ts";
 
 const days =
   "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|02-(?:0[1-9]|1\\d|2[0-8]))";
@@ -34,11 +35,10 @@ const ipv6 = [
 
 const atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
 const quoted = '"(?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|\\\\[\\x20-\\x7e])*"';
-// what stands behind xn-- is decoded by rules that no automaton of reasonable size knows: such labels are not written
+// what stands behind xn-- is decoded, see host-labels.ts
 const label = "(?![Xx][Nn]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
-const host = `${label}(?:\\.${label})*`;
 const literal = `\\[(?:${ipv4}|IPv6:(?:${ipv6})|[A-Za-z0-9-]*[A-Za-z0-9]:[\\x21-\\x5a\\x5e-\\x7e]+)\\]`;
-const email = `(?:${atom}(?:\\.${atom})*|${quoted})@(?:${host}|${literal})`;
+const mailbox = `(?:${atom}(?:\\.${atom})*|${quoted})@`;
 const wide = "\\u0080-\\u{10FFFF}";
 const wideAtom = `[A-Za-z0-9!#$%&'*+/=?^_\`{|}~${wide}-]+`;
 const wideLabel = `[A-Za-z0-9${wide}](?:[A-Za-z0-9${wide}-]*[A-Za-z0-9${wide}])?`;
@@ -94,7 +94,6 @@ function patternOfPatterns(depth: number): string {
 const patterns: Readonly<Record<string, () => string>> = {
   date: () => date,
   duration: () => duration,
-  email: () => email,
   "idn-email": () => idnEmail,
   ipv4: () => ipv4,
   ipv6: () => ipv6,
@@ -151,11 +150,25 @@ export class Formats {
     const { regexes } = this;
     if (name === "time") return regexes.alt([compilePattern(regexes, plainTime, true), leapTimes(regexes)]);
     if (name === "date-time") return regexes.cat(compilePattern(regexes, `${date}[Tt]`, true), this.language("time")!);
-    if (name === "hostname")
-      return regexes.and([compilePattern(regexes, host, true), regexes.loop(regexes.any, 1, 253)]);
+    if (name === "hostname") return regexes.and([this.#host(), regexes.loop(regexes.any, 1, 253)]);
+    if (name === "email")
+      return regexes.cat(
+        compilePattern(regexes, mailbox, true),
+        regexes.alt([this.#host(), compilePattern(regexes, literal, true)]),
+      );
     if (name === "regex") return this.#regex();
     const pattern = Object.hasOwn(patterns, name) ? patterns[name]!() : undefined;
     return pattern === undefined ? undefined : compilePattern(regexes, pattern, true);
+  }
+
+  #host(): Regex {
+    const { regexes } = this;
+    const prefix = compilePattern(regexes, "[Xx][Nn]--", true);
+    const one = regexes.alt([
+      compilePattern(regexes, label, true),
+      regexes.cat(prefix, regexes.judged(internationalWords)),
+    ]);
+    return regexes.cat(one, regexes.loop(regexes.cat(regexes.word("."), one), 0, Infinity));
   }
 
   /** Patterns with groups nested up to four deep. One group outside others may have a name; one letter is referred back to. */
