@@ -275,8 +275,9 @@ export class Regexes {
     if (found.has(this.empty)) return [...found].every((part) => part.nullable) ? this.empty : this.none;
     for (const part of found) if (part.kind === "not" && found.has(part.parts[0]!)) return this.none;
     // judged words have no states that a search could run through, so only the length of what they stand in is limited besides
-    if (found.size > 1)
-      for (const part of found)
+    const others = [...found].filter((part) => !(part.kind === "loop" && part.parts[0] === this.any));
+    if (others.length > 1)
+      for (const part of others)
         if (part.transient && part.kind !== "not") {
           const rest = part.kind === "alt" ? part.parts.filter((inner) => !inner.transient) : [];
           return this.and([this.alt(rest), ...[...found].filter((other) => other !== part)]);
@@ -512,7 +513,10 @@ export class Regexes {
 
   /** Length of the shortest word in characters; `Infinity` when there is none. @throws `unsupported` when too hard to tell. */
   shortest(term: Regex): number {
-    term.shortest ??= term.plain ? this.#plainShortest(term) : this.#searchShortest(term);
+    term.shortest ??=
+      term.plain || term.kind === "cat" || term.kind === "alt" || term.kind === "loop"
+        ? this.#plainShortest(term)
+        : this.#searchShortest(term);
     return term.shortest;
   }
 
@@ -556,7 +560,7 @@ export class Regexes {
           best = Math.min(best, length);
           continue;
         }
-        if (state.shortest !== undefined || state.plain) {
+        if (state.shortest !== undefined || state.plain || (state.transient && state.kind === "cat")) {
           best = Math.min(best, length + this.shortest(state));
           continue;
         }
