@@ -128,7 +128,10 @@ export class NgramCounts {
   /** The counts of both: how a store grows with its user's documents. @throws `argument` when the orders differ. */
   merge(other: NgramCounts): NgramCounts {
     if (other.order !== this.order)
-      fail("argument", `n-gram counts of orders ${this.order} and ${other.order} cannot be merged; count with one order`);
+      fail(
+        "argument",
+        `n-gram counts of orders ${this.order} and ${other.order} cannot be merged; count with one order`,
+      );
     const most = this.size + other.size;
     const hashes = new Float64Array(most);
     const counts = new Uint32Array(most);
@@ -185,8 +188,7 @@ export class NgramCounts {
       contexts.push({ hash, factor: weights[j - 1]! / total });
     }
     return {
-      share: (token) =>
-        contexts.reduce((sum, { hash, factor }) => sum + factor * this.#find(follow(hash, token)), 0),
+      share: (token) => contexts.reduce((sum, { hash, factor }) => sum + factor * this.#find(follow(hash, token)), 0),
     };
   }
 

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { TokenMixture } from "../../lm/index.ts";
-import { byteTokenizer, endOfTurn, type NextLogits, noisyLogits, ScriptedModel, vocabSize } from "../testing/scripted.ts";
+import {
+  byteTokenizer,
+  endOfTurn,
+  type NextLogits,
+  noisyLogits,
+  ScriptedModel,
+  vocabSize,
+} from "../testing/scripted.ts";
 import { NgramCounts } from "./ngram-counts.ts";
 import { suggest } from "./suggest.ts";
 import { type SuperposedOptions, superposedDrafts } from "./superposed.ts";
