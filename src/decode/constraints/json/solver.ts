@@ -6,7 +6,15 @@ import { fail } from "../../../util/index.ts";
 import type { Regex } from "../regex/regex.ts";
 import { decimalText } from "./decimal.ts";
 import { addSeen, hasAtom, holdsAtEnd, project, ruleFor, stepItem, stepProperty } from "./derive.ts";
-import { type Formula, type Formulas, numberSet, type StringLanguage, stringLanguage, types } from "./formula.ts";
+import {
+  type Formula,
+  type Formulas,
+  numberSet,
+  type PropertyRules,
+  type StringLanguage,
+  stringLanguage,
+  types,
+} from "./formula.ts";
 import { someNumber, spell } from "./number-set.ts";
 import { readJson } from "./read-json.ts";
 import { alternativesOf, waysOf } from "./split.ts";
@@ -61,26 +69,65 @@ export interface NameClass {
 }
 
 const maxStates = 1500;
-const maxBranches = 40;
+const maxGuesses = 40;
+const maxBranches = 160;
 
-/** Conjunctions that suggest how a formula might become true: one branch of each choice, and nothing of what is denied. */
-function branchesOf(formulas: Formulas, formula: Formula): readonly Formula[] {
+/** Whether a conjunction asks for a property that it forbids. */
+function contradicts({ kind, parts, data }: Formula, no: Formula): boolean {
+  const atoms = kind === "and" ? parts : [];
+  const forbids = ({ named, patterns, rest }: PropertyRules, name: string) =>
+    (named.get(name) ?? (patterns.length ? undefined : rest)) === no;
+  const wanted = atoms.filter((atom) => atom.kind === "required").flatMap((atom) => atom.data.names!);
+  if (data.names || !wanted.length) return false;
+  return atoms.some((atom) => atom.kind === "properties" && wanted.some((name) => forbids(atom.data.rules!, name)));
+}
+
+/** Conjunctions that suggest how a formula might become true; `complete` unless some were left out for their number. */
+interface Branches {
+  readonly list: readonly Formula[];
+  readonly complete: boolean;
+}
+
+/** Names that a conjunction asks for. */
+const weightOf = (one: Formula): number =>
+  (one.kind === "and" ? one.parts : [one]).reduce((sum, { data }) => sum + (data.names?.length ?? 0), 0);
+
+/** Those that ask for the least come first, those that contradict themselves are left out. */
+function limited(formulas: Formulas, branches: readonly Formula[], complete: boolean): Branches {
+  const possible = [...new Set(branches)].filter((one) => one !== formulas.no && !contradicts(one, formulas.no));
+  if (possible.length < 2) return { list: possible, complete };
+  const sorted = possible.map((one) => [weightOf(one), one] as const).sort((a, b) => a[0] - b[0]);
+  return { list: sorted.slice(0, maxBranches).map(([, one]) => one), complete: complete && sorted.length <= maxBranches };
+}
+
+/** One branch of each choice, and nothing of what is denied. */
+function branchesOf(formulas: Formulas, formula: Formula): Branches {
   switch (formula.kind) {
     case "not":
-      return [formulas.yes];
+      return { list: [formulas.yes], complete: true };
     case "or":
-    case "one":
-      return formula.parts.flatMap((part) => branchesOf(formulas, part)).slice(0, maxBranches);
+    case "one": {
+      const parts = formula.parts.map((part) => branchesOf(formulas, part));
+      return limited(
+        formulas,
+        parts.flatMap(({ list }) => list),
+        parts.every(({ complete }) => complete),
+      );
+    }
     case "and": {
-      let all: readonly Formula[] = [formulas.yes];
-      for (const part of formula.parts) {
-        const branches = branchesOf(formulas, part);
-        all = all.flatMap((one) => branches.map((two) => formulas.and([one, two]))).slice(0, maxBranches);
-      }
+      let all: Branches = { list: [formulas.yes], complete: true };
+      // what all branches have in common comes first, so that contradictions show early
+      const parts = formula.parts.map((part) => branchesOf(formulas, part));
+      for (const { list, complete } of parts.sort((a, b) => a.list.length - b.list.length))
+        all = limited(
+          formulas,
+          all.list.flatMap((one) => list.map((two) => formulas.and([one, two]))),
+          all.complete && complete,
+        );
       return all;
     }
     default:
-      return [formula];
+      return { list: [formula], complete: true };
   }
 }
 
@@ -333,14 +380,23 @@ export class Solver {
 
   #searchObject(formula: Formula, seen: ReadonlySet<string>): Plan | null {
     const { regexes } = this.formulas;
-    const names = this.declaredNames(formula).filter((name) => !seen.has(name));
     let copies = 1;
     let denials = 0;
+    let counts = false;
+    const helpful = new Set<string>();
+    // a further name makes requirements true and rules false: only what is asked for, or whose rule is denied, helps
     const count = (at: Formula, denied: boolean): void => {
       if (at.kind === "minProperties" && !denied) copies = Math.max(copies, at.data.low!);
       // more than are allowed break a limit
       if (at.kind === "maxProperties" && denied) copies = Math.max(copies, at.data.low! + 1);
-      if (at.kind === "properties" && denied) denials++;
+      if (at.kind === "minProperties" || at.kind === "maxProperties") counts = true;
+      if (at.kind === "required") for (const name of at.data.names!) helpful.add(name);
+      if (at.kind === "properties" && denied) {
+        denials++;
+        for (const name of at.data.rules!.named.keys()) helpful.add(name);
+        if (at.data.rules!.rest !== this.formulas.yes || at.data.rules!.patterns.length) counts = true;
+      }
+      if (at.kind === "names" && denied) counts = true;
       if (["and", "or"].includes(at.kind)) for (const part of at.parts) count(part, denied);
       if (at.kind === "not") count(at.parts[0]!, !denied);
       if (at.kind === "one")
@@ -350,9 +406,10 @@ export class Solver {
         }
     };
     count(formula, false);
+    const names = this.declaredNames(formula).filter((name) => !seen.has(name) && (counts || helpful.has(name)));
     // each denied rule may want a property of its own
     copies = Math.max(copies, Math.min(denials, 3));
-    for (const { regex } of this.otherNames(formula)) {
+    for (const { regex } of counts ? this.otherNames(formula) : []) {
       const used = [...seen];
       for (let i = 0; i < Math.min(copies, 50); i++) {
         const name = regexes.example(used.length ? regexes.and([regex, regexes.not(regexes.words(used))]) : regex);
@@ -381,8 +438,8 @@ export class Solver {
     if (known === undefined) {
       const branches = branchesOf(this.formulas, formula);
       known =
-        branches.length < maxBranches &&
-        branches.every(
+        branches.complete &&
+        branches.list.every(
           (branch) =>
             branch === this.formulas.no ||
             (branch.simple && !holdsAtEnd(branch) && this.#simpleObject(branch, noNames) === null),
@@ -395,7 +452,7 @@ export class Solver {
   /** A plan that one branch of the formula suggests, if the whole formula agrees; quick where a search would be long. */
   #guessObject(formula: Formula, seen: ReadonlySet<string>, names: readonly string[]): Plan | null {
     let best: Plan | null = null;
-    for (const branch of branchesOf(this.formulas, formula)) {
+    for (const branch of branchesOf(this.formulas, formula).list.slice(0, maxGuesses)) {
       if (!branch.simple) continue;
       const plan = holdsAtEnd(branch) ? { cost: 2, steps: [] } : this.#simpleObject(branch, seen);
       if (!plan || (best && plan.cost >= best.cost)) continue;

@@ -106,12 +106,30 @@ export class Lexer {
     let state = this.#states.get(key);
     if (!state) {
       state = new LexState(this.#count, regex, place, value, left, this);
-      if (!regex.transient) {
-        this.#count++;
-        this.#states.set(key, state);
-      }
+      if (regex.transient) return state;
+      const target = this.#onlyTarget(state);
+      const { regexes } = this;
+      const common = target && regexes.cat(regexes.any, target);
+      if (common && common !== regex) state = this.#state(common, place, value, left);
+      else this.#count++;
+      this.#states.set(key, state);
     }
     return state;
+  }
+
+  /**
+   * What follows a begun character whichever it becomes; undefined where that depends on it. Such states are the same for
+   * all languages that go on alike.
+   */
+  #onlyTarget(state: LexState): Regex | undefined {
+    const { from, to } = this.regexes.derivatives(state.regex);
+    let found: Regex | undefined;
+    for (const [low, high] of this.#range(state))
+      for (let i = firstAt(from, low); i < from.length && from[i]! <= high; i++) {
+        if (found && found !== to[i]) return undefined;
+        found = to[i]!;
+      }
+    return found === this.regexes.none ? undefined : found;
   }
 
   /** Characters that a state needs at the least; `Infinity` when no word goes on from it. */
@@ -170,7 +188,7 @@ export class Lexer {
     let least = Infinity;
     const { from, to } = this.regexes.derivatives(state.regex);
     for (const [low, high] of this.#range(state))
-      for (let i = 0; i < from.length && from[i]! <= high; i++) {
+      for (let i = firstAt(from, low); i < from.length && from[i]! <= high; i++) {
         const start = Math.max(low, from[i]!);
         const end = Math.min(high, (from[i + 1] ?? firstTag) - 1);
         if (start > end) continue;
@@ -268,6 +286,18 @@ export class Lexer {
     }
     return state.only;
   }
+}
+
+/** The entry of a sorted list that a value falls behind. */
+function firstAt(from: readonly number[], value: number): number {
+  let low = 0;
+  let high = from.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (from[middle]! <= value) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 function surrogates(high: number, low: number): number {
