@@ -28,6 +28,22 @@ export { TrigramTable, trigramWidth } from "./drafters/trigram-table.ts";
 export { type Candidates, candidatesOf } from "./filters.ts";
 export { type GenerationInput, generate } from "./generate.ts";
 export * from "./options.ts";
+export {
+  type MeasuredPearl,
+  measurePearl,
+  type PearlMeasureOptions,
+  type PearlTimes,
+} from "./pearl/measure-pearl.ts";
+export { type PearlChunk, type PearlInput, type PearlModel, pearl } from "./pearl/pearl.ts";
+export { bothStrategies, type PearlStatistics, type PearlStrategies } from "./pearl/pearl-loop.ts";
+export {
+  choosePearlWindow,
+  type PearlCosts,
+  type Simulation,
+  type SimulationOptions,
+  simulatePearl,
+} from "./pearl/simulate.ts";
+export { idleShare, type PearlWorker, type Span, type SpanListener } from "./pearl/spans.ts";
 export { argmax, logSumExp, Sampler, tokenLogprob } from "./sampler.ts";
 export { scoreTokens } from "./score.ts";
 export { Calibration, type CalibrationCounts } from "./speculate/calibration.ts";

@@ -49,6 +49,14 @@ function drawFrom(weights: Float64Array, total: number, uniform: () => number): 
   return last;
 }
 
+/** Chance by numbers from 0 to 1. */
+export function chanceOf(uniform: () => number): Chance {
+  return {
+    happens: (probability) => uniform() < probability,
+    draw: (weights, total) => drawFrom(weights, total, uniform),
+  };
+}
+
 /** Walks down a draft by a rule; forced nodes, which have no distribution, are followed if the text says the same. */
 function walkDraft(
   draft: DraftTree,
@@ -57,11 +65,7 @@ function walkDraft(
   rule: NodeRule,
 ): Verdict {
   const children = childrenOf(draft);
-  const uniform = () => chooser.sampler.uniform();
-  const chance: Chance = {
-    happens: (probability) => uniform() < probability,
-    draw: (weights, total) => drawFrom(weights, total, uniform),
-  };
+  const chance = chanceOf(() => chooser.sampler.uniform());
   const path: number[] = [];
   let node = -1;
   for (;;) {
