@@ -449,17 +449,15 @@ export class Solver {
     return known;
   }
 
-  /** A plan that one branch of the formula suggests, if the whole formula agrees; quick where a search would be long. */
+  /** A plan that some branch of the formula suggests, if the whole formula agrees; quick where a search would be long. */
   #guessObject(formula: Formula, seen: ReadonlySet<string>, names: readonly string[]): Plan | null {
-    let best: Plan | null = null;
     for (const branch of branchesOf(this.formulas, formula).list.slice(0, maxGuesses)) {
       if (!branch.simple) continue;
       const plan = holdsAtEnd(branch) ? { cost: 2, steps: [] } : this.#simpleObject(branch, seen);
-      if (!plan || (best && plan.cost >= best.cost)) continue;
-      const found = this.#follow(formula, plan, 0, [], names, { left: 60 });
-      if (found && (!best || found.cost < best.cost)) best = found;
+      const found = plan && this.#follow(formula, plan, 0, [], names, { left: 60 });
+      if (found) return found;
     }
-    return best;
+    return null;
   }
 
   #follow(

@@ -65,10 +65,11 @@ const maxAlternatives = 64;
  * if it does. Null where more than one alternative must be looked at together.
  */
 export function alternativesOf(formulas: Formulas, pending: Formula): readonly Way[] | null {
+  if (!pending.open) return [{ child: formulas.yes, after: pending }];
   switch (pending.kind) {
     case "not":
     case "one":
-      return pending.open ? null : [{ child: formulas.yes, after: pending }];
+      return null;
     case "if":
       return pending.parts[2] === formulas.no ? [{ child: pending.parts[0]!, after: pending.parts[1]! }] : null;
     case "or": {
