@@ -10,6 +10,15 @@ export {
   differingPrompts,
   summarizeDecoding,
 } from "./compare-decoding.ts";
+export {
+  type DistributionPair,
+  type DraftArm,
+  distributionPairs,
+  draftArm,
+  type Efficiency,
+  efficiencyOf,
+  type SiblingCounts,
+} from "./draft-arms.ts";
 export { drawPlot, Plot, type PlotOptions } from "./figure.ts";
 export { type Catalogued, htmlReport, markdownReport, statusOf } from "./report.ts";
 export { judge, type PaperHost, type RunOutcome, type RunPaperOptions, runPaper } from "./run.ts";
@@ -21,5 +30,23 @@ export {
   specBenchGroups,
   spread,
 } from "./spec-bench.ts";
+export { chiSquareTail, type Estimate, type LawTest, ratioOfSums, testLaw } from "./statistics.ts";
+export {
+  type PairModelRecipe,
+  shakespeareData,
+  type TextPair,
+  type TextPairOptions,
+  type TextPairRecipe,
+  textPairRecipes,
+  trainTextPair,
+} from "./text-pair.ts";
+export {
+  drawToyTexts,
+  randomDistributions,
+  type ToyPair,
+  type ToyTextOptions,
+  toyLaw,
+  toyPair,
+} from "./toy-texts.ts";
 export { tuningFigure } from "./tuning-figure.ts";
 export { type Verification, verifyRun } from "./verify.ts";

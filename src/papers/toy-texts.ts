@@ -11,6 +11,7 @@ import {
   type Verifier,
 } from "../decode/index.ts";
 import type { DecoderConfig, Sequence, SequenceModel, StepRequest } from "../lm/index.ts";
+import { throwIfAborted } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
 import { Random } from "../util/random.ts";
 
@@ -97,7 +98,7 @@ export function toyLaw({ target }: ToyPair, length: number): Map<string, number>
   const law = new Map<string, number>();
   const grow = (tokens: readonly number[], last: number, probability: number) => {
     if (tokens.length === length) law.set(tokens.join(), probability);
-    else target[last]!.forEach((p, token) => grow([...tokens, token], token, probability * p));
+    else for (const [token, p] of target[last]!.entries()) grow([...tokens, token], token, probability * p);
   };
   grow([], 0, 1);
   return law;
@@ -128,7 +129,7 @@ export async function drawToyTexts(options: ToyTextOptions): Promise<Map<string,
   const target = logitsOf(pair.target);
   const counts = new Map<string, number>();
   for (let i = 0; i < draws; i++) {
-    if (i % 4096 === 0) signal?.throwIfAborted();
+    if (i % 4096 === 0) throwIfAborted(signal);
     const tokens = [0];
     while (tokens.length <= length) {
       const proposed = await session.propose({ tokens, maxNodes: 63, maxDepth: 63, sampling, random });
