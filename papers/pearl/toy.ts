@@ -82,7 +82,7 @@ export function toyLaw(target: ToyTable): Map<string, number> {
     }
     const weights = Array.from(target[tokens.at(-2)! * size + tokens.at(-1)!]!, Math.exp);
     const total = weights.reduce((sum, weight) => sum + weight, 0);
-    weights.forEach((weight, token) => grow([...tokens, token], (probability * weight) / total));
+    for (const [token, weight] of weights.entries()) grow([...tokens, token], (probability * weight) / total);
   };
   grow(prompt, 1);
   return law;

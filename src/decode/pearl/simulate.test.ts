@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { choosePearlWindow, simulatePearl } from "./simulate.ts";
-import { idleShare } from "./spans.ts";
+import { idleShare, type Span } from "./spans.ts";
 
 const turns = { preVerify: false, postVerify: false };
 
@@ -40,8 +40,11 @@ describe("the simulation", () => {
   it("chooses a window near the ratio of speeds, and keeps the target busier", () => {
     const costs = { draftMs: 1, targetMs: [4], acceptance: 0.9 };
     expect(choosePearlWindow(costs).window).toBe(4);
-    const idle = (strategies?: typeof turns) =>
-      idleShare(simulatePearl(costs, { window: 4, strategies }).spans, "target");
+    const idle = (strategies?: typeof turns) => {
+      const spans: Span[] = [];
+      simulatePearl(costs, { window: 4, strategies, onSpan: (span) => spans.push(span) });
+      return idleShare(spans, "target");
+    };
     expect(idle()).toBeLessThan(0.2);
     expect(idle(turns)).toBeGreaterThan(0.4);
   });

@@ -5,7 +5,7 @@
 import { fail } from "../../util/errors.ts";
 import { Random } from "../../util/random.ts";
 import { bothStrategies, type PearlStrategies } from "./pearl-loop.ts";
-import type { Span } from "./spans.ts";
+import type { SpanListener } from "./spans.ts";
 
 /** What the two models take. */
 export interface PearlCosts {
@@ -25,6 +25,8 @@ export interface SimulationOptions {
   /** Length of the text; 32,768 tokens by default. */
   readonly tokens?: number;
   readonly seed?: number;
+  /** Is told of every step, in milliseconds since the beginning. */
+  readonly onSpan?: SpanListener;
 }
 
 /** What a simulation yields. */
@@ -33,7 +35,6 @@ export interface Simulation {
   readonly tokens: number;
   readonly tokensPerSecond: number;
   readonly targetSteps: number;
-  readonly spans: readonly Span[];
 }
 
 /** Time of a target's step. */
@@ -48,7 +49,7 @@ function targetTime({ targetMs }: PearlCosts, rows: number): number {
  * Plays PEARL's rules on two clocks. @throws `argument` for an impossible chance, time or window.
  */
 export function simulatePearl(costs: PearlCosts, options: SimulationOptions): Simulation {
-  const { window, strategies = bothStrategies, tokens: length = 32_768, seed = 0 } = options;
+  const { window, strategies = bothStrategies, tokens: length = 32_768, seed = 0, onSpan } = options;
   const { draftMs, targetMs, acceptance } = costs;
   if (!(acceptance >= 0 && acceptance <= 1)) fail("argument", `acceptance is ${acceptance}; it must be from 0 to 1`);
   if (!(draftMs > 0) || !targetMs.length || targetMs.some((ms) => !(ms > 0)))
@@ -57,7 +58,6 @@ export function simulatePearl(costs: PearlCosts, options: SimulationOptions): Si
     fail("argument", `window is ${window}; it must be a whole number of at least 1`);
   const random = new Random(seed, 0x51a);
   const accepts = () => random.next() < acceptance;
-  const spans: Span[] = [];
   let clock = 0;
   let tokens = 0;
   let pending = 0;
@@ -67,10 +67,10 @@ export function simulatePearl(costs: PearlCosts, options: SimulationOptions): Si
     const checked = rows ? targetTime(costs, rows) : 0;
     if (rows) {
       targetSteps++;
-      spans.push({ worker: "target", start: clock, end: clock + checked, rows });
+      onSpan?.({ worker: "target", start: clock, end: clock + checked, rows });
     }
-    for (let i = 0; i < written; i++)
-      spans.push({ worker: "draft", start: clock + i * draftMs, end: clock + (i + 1) * draftMs, rows: 1 });
+    for (let i = 0; onSpan && i < written; i++)
+      onSpan({ worker: "draft", start: clock + i * draftMs, end: clock + (i + 1) * draftMs, rows: 1 });
     clock += Math.max(checked, written * draftMs);
   };
   while (tokens < length) {
@@ -93,7 +93,7 @@ export function simulatePearl(costs: PearlCosts, options: SimulationOptions): Si
       pending = written && accepts() ? written - 1 : 0;
     }
   }
-  return { milliseconds: clock, tokens, tokensPerSecond: (tokens / clock) * 1000, targetSteps, spans };
+  return { milliseconds: clock, tokens, tokensPerSecond: (tokens / clock) * 1000, targetSteps };
 }
 
 /** The window from 1 to `most` that the simulation finds fastest, with its speed. */
