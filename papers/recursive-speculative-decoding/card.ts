@@ -161,7 +161,7 @@ async function run(context: PaperContext): Promise<void> {
   });
   try {
     await temperatures(context, { draft, target }, windows);
-    const prompts = spread(windows, context.pick({ smoke: 2, quick: 40, full: 60 })).map((w) => w.slice(0, 32));
+    const prompts = spread(windows, context.pick({ smoke: 2, quick: 28, full: 60 })).map((w) => w.slice(0, 32));
     const budgets = context.pick({ smoke: [4], quick: [4, 6], full: [4, 6, 10, 14] });
     const cold = await decode(context, model, draft, prompts, 0.3, budgets);
     report(context, cold);

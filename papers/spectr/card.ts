@@ -442,8 +442,15 @@ function noisy(model: Model, spread: number): SequenceModel {
 /** What the rule costs where the vocabulary is large. */
 async function verifierTime(context: PaperContext, text: string): Promise<void> {
   await using model = await loadModel("smollm2", { draft: false, signal: context.signal });
+  let ruleMs = 0;
+  const timed = ruleVerifier(kSeqVerifier.name, kSeqVerifier.kinds, (...node) => {
+    const start = performance.now();
+    const verdict = kSeqVerifier.rule(...node);
+    ruleMs += performance.now() - start;
+    return verdict;
+  });
   const name = nameOf([2, 2]);
-  const arm = draftArm(name, noisy(model, 0.7), { kind: "independent", count: 2, length: 2 }, kSeqVerifier);
+  const arm = draftArm(name, noisy(model, 0.7), { kind: "independent", count: 2, length: 2 }, timed);
   const tokens = model.tokenizer.encode(text.slice(-20_000));
   const prompts = Array.from({ length: context.pick({ smoke: 1, quick: 4, full: 10 }) }, (_, i) =>
     tokens.slice(300 * i, 300 * i + 100),
@@ -459,18 +466,20 @@ async function verifierTime(context: PaperContext, text: string): Promise<void> 
   const sum = (f: (record: DecodingRecords[string][number]) => number) =>
     records[name]!.reduce((total, record) => total + f(record), 0);
   const verifyMs = sum((record) => record.verifyMs);
+  const checkMs = verifyMs + sum((record) => record.modelMs);
+  const where = `${name}, SmolLM2-135M with V = 49,152 and top-p 0.95`;
   context.measure({
-    name: `verifier's share of checking, ${name}, SmolLM2-135M with V = 49,152 and top-p 0.95`,
-    value: verifyMs / (verifyMs + sum((record) => record.modelMs)),
+    name: `share of a step that k-SEQ takes, ${where}`,
+    value: ruleMs / checkMs,
     unit: "",
     bar: "≤ 5 %",
     expect: (value) => value <= 0.05,
     tolerance: Number.POSITIVE_INFINITY,
   });
   context.measure({
-    name: "verifier's time for each token that it decides on",
-    value: verifyMs / sum(({ steps, accepted }) => steps + accepted),
-    unit: "ms",
+    name: `share of a step for k-SEQ and the distributions that it reads, which plain sampling needs as well, ${where}`,
+    value: verifyMs / checkMs,
+    unit: "",
     tolerance: Number.POSITIVE_INFINITY,
   });
 }

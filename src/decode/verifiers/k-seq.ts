@@ -77,7 +77,9 @@ export function kSeqResidual(p: Float64Array, q: Float64Array, count: number, rh
   const b = beta(p, q, rho);
   // how often an accepted token was drawn, per unit of β; its limit where supports are disjoint
   const share = b < noOverlap ? count : any(b, count) / b;
-  return q.map((mass, i) => mass - Math.min(p[i]!, mass / rho) * share);
+  const left = q.slice();
+  for (let i = 0; i < left.length; i++) if (p[i]! > 0) left[i]! -= Math.min(p[i]!, q[i]! / rho) * share;
+  return left;
 }
 
 const rule: NodeRule = (q, p, drawn, chance) => {
