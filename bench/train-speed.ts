@@ -17,6 +17,8 @@ import { type SpeedModel, speedModels } from "./train/models.ts";
 interface Answer {
   readonly ms: number;
   readonly losses: readonly number[];
+  /** Memory that it had after its imports. */
+  readonly idleMiB: number;
   /** Most memory that it has had so far. */
   readonly peakMiB: number;
 }
@@ -85,10 +87,24 @@ await runBar("train-speed", async ({ quick, options, log, measure }) => {
           bar: "≤ 0.001",
           pass: apart === undefined ? null : apart <= 1e-3,
         });
+        // of memory, 20 steps in all
+        const twenty = await own.run(15);
+        const theirTwenty = await peer?.run(15);
+        const stepMemory = ({ peakMiB, idleMiB }: Answer) => peakMiB - idleMiB;
+        const more = theirTwenty ? stepMemory(twenty) / stepMemory(theirTwenty) : null;
+        measure({
+          name: `${model.title}: memory of 20 steps, beyond that after the imports`,
+          value: stepMemory(twenty),
+          unit: "MiB",
+          baseline: theirTwenty ? stepMemory(theirTwenty) : null,
+          ratio: more,
+          bar: "≤ 1.3×",
+          pass: more === null ? null : more <= 1.3,
+        });
         // about two seconds a turn, so that whatever else the machine does hits both
-        const steps = Math.max(1, Math.round((quick ? 500 : 2000) / (first.ms / first.losses.length)));
+        const steps = Math.max(1, Math.round((quick ? 500 : 2000) / (twenty.ms / twenty.losses.length)));
         const [ownMs, peerMs]: [number[], number[]] = [[], []];
-        let [memory, peerMemory] = [first.peakMiB, theirs?.peakMiB];
+        let [memory, peerMemory] = [twenty.peakMiB, theirTwenty?.peakMiB];
         for (let round = 0; round < (quick ? 3 : 9); round++) {
           const mine = await own.run(steps);
           ownMs.push(mine.ms / steps);

@@ -9,6 +9,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
+
+
+def mebibytes(what):
+    with open("/proc/self/status") as status:
+        return int(re.search(what + r":\s+(\d+)", status.read())[1]) / 1024
+
+
+idle = mebibytes("VmRSS")
 torch.set_num_threads(2)
 torch.set_num_interop_threads(1)
 name, path = sys.argv[1:]
@@ -98,6 +106,5 @@ for line in sys.stdin:
         losses.append(loss.item())
         done += 1
     ms = (time.perf_counter() - started) * 1000
-    with open("/proc/self/status") as status:
-        peak = int(re.search(r"VmHWM:\s+(\d+)", status.read())[1]) / 1024
-    print(json.dumps({"ms": ms, "losses": losses, "peakMiB": peak}), flush=True)
+    memory = {"idleMiB": idle, "peakMiB": mebibytes("VmHWM")}
+    print(json.dumps({"ms": ms, "losses": losses, **memory}), flush=True)
