@@ -89,46 +89,35 @@ const equalLength = (length: number): Way[] => [
   branching(3, ...Array.from({ length: length - 1 }, () => 1)),
 ];
 
-/** Drafts of the same number of nodes. */
-const equalBudget: Readonly<Record<number, readonly Way[]>> = {
-  4: [chain(4), chains("SpecTr", 2, 2), chains("with replacement", 2, 2), branching(2, 1), beam(2, 2)],
-  6: [
-    chain(6),
-    ...(
-      [
-        [2, 3],
-        [3, 2],
-      ] as const
-    ).flatMap(([k, l]) => [chains("SpecTr", k, l), chains("with replacement", k, l)]),
-    ...[branching(2, 1, 1), branching(2, 2), branching(3, 1), beam(2, 3), beam(3, 2)],
-  ],
-  10: [
-    chain(10),
-    ...(
-      [
-        [2, 5],
-        [5, 2],
-      ] as const
-    ).flatMap(([k, l]) => [chains("SpecTr", k, l), chains("with replacement", k, l)]),
-    ...[branching(2, 1, 1, 1, 1), branching(2, 2, 1), beam(2, 5), beam(5, 2)],
-  ],
-  14: [
-    chain(14),
-    ...(
-      [
-        [2, 7],
-        [7, 2],
-      ] as const
-    ).flatMap(([k, l]) => [chains("SpecTr", k, l), chains("with replacement", k, l)]),
-    ...[branching(2, 2, 2), branching(2, 2, 1, 1), beam(2, 7), beam(7, 2)],
-  ],
+/** Drafts of the same number of nodes. Wide and shallow ones, which accept least here, are left to the full profile. */
+const equalBudget: Readonly<Record<number, { readonly deep: readonly Way[]; readonly wide: readonly Way[] }>> = {
+  4: {
+    deep: [chain(4), chains("SpecTr", 2, 2), branching(2, 1), beam(2, 2)],
+    wide: [chains("with replacement", 2, 2), branching(1, 1, 2), branching(4)],
+  },
+  6: {
+    deep: [
+      ...[chain(6), chains("SpecTr", 2, 3), chains("with replacement", 2, 3)],
+      ...[branching(2, 1, 1), branching(2, 2), beam(2, 3)],
+    ],
+    wide: [chains("SpecTr", 3, 2), chains("with replacement", 3, 2), branching(3, 1), beam(3, 2)],
+  },
+  10: {
+    deep: [chain(10), chains("SpecTr", 2, 5), branching(2, 1, 1, 1, 1), branching(2, 2, 1), beam(2, 5)],
+    wide: [chains("SpecTr", 5, 2), chains("with replacement", 2, 5), branching(5, 1), beam(5, 2)],
+  },
+  14: {
+    deep: [chain(14), chains("SpecTr", 2, 7), branching(2, 1, 1, 1, 1, 1, 1), branching(2, 2, 1, 1), beam(2, 7)],
+    wide: [chains("SpecTr", 7, 2), chains("with replacement", 2, 7), branching(2, 2, 2), beam(7, 2)],
+  },
 };
 
 /** What an experiment at one temperature yields. */
 interface Drafting {
   readonly temperature: number;
   readonly length: number;
-  readonly budgets: readonly number[];
+  /** Ways of drafting by the number of nodes. */
+  readonly budgets: ReadonlyMap<number, readonly Way[]>;
   readonly ways: readonly Way[];
   readonly records: DecodingRecords;
   readonly siblings: Readonly<Record<string, SiblingCounts>>;
@@ -162,7 +151,12 @@ async function run(context: PaperContext): Promise<void> {
   try {
     await temperatures(context, { draft, target }, windows);
     const prompts = spread(windows, context.pick({ smoke: 2, quick: 28, full: 60 })).map((w) => w.slice(0, 32));
-    const budgets = context.pick({ smoke: [4], quick: [4, 6], full: [4, 6, 10, 14] });
+    const budgets = new Map(
+      context.pick({ smoke: [4], quick: [4, 6, 10, 14], full: [4, 6, 10, 14] }).map((nodes) => {
+        const { deep, wide } = equalBudget[nodes]!;
+        return [nodes, context.profile === "full" ? [...deep, ...wide] : deep] as const;
+      }),
+    );
     const cold = await decode(context, model, draft, prompts, 0.3, budgets);
     report(context, cold);
     for (const temperature of context.pick({ smoke: [], quick: [1], full: [1, 0.6] }))
@@ -324,11 +318,11 @@ async function decode(
   draft: SequenceModel,
   prompts: readonly (readonly number[])[],
   temperature: number,
-  budgets: readonly number[],
+  budgets: Drafting["budgets"],
 ): Promise<Drafting> {
   const length = 3;
   const lengths = context.pick({ smoke: [length], quick: [length], full: [2, length, 4] });
-  const all = [...lengths.flatMap(equalLength), ...budgets.flatMap((nodes) => equalBudget[nodes]!)];
+  const all = [...lengths.flatMap(equalLength), ...[...budgets.values()].flat()];
   const ways = [...new Map(all.map((way) => [way.name, way])).values()];
   const arms: DraftArm[] = ways.map(({ name, family, shape }) => draftArm(name, draft, shape, verifiers[family]));
   const task = `all arms at temperature ${temperature}`;
@@ -367,9 +361,9 @@ function report(context: PaperContext, drafting: Drafting): void {
       ...(smoke ? {} : { bar: `≥ ${least}×`, expect: (v: number, b: number) => v >= least * b }),
     });
   let clear = 0;
-  for (const nodes of budgets) {
-    const best = bestOf(equalBudget[nodes]!.filter(isRsd));
-    const rival = bestOf(equalBudget[nodes]!.filter((way) => !isRsd(way)));
+  for (const [nodes, all] of budgets) {
+    const best = bestOf(all.filter(isRsd));
+    const rival = bestOf(all.filter((way) => !isRsd(way)));
     if (perCall(best) >= 1.03 * perCall(rival)) clear++;
     context.log(
       `${nodes} nodes, ${at}: ${best.name} ${perCall(best).toFixed(3)}, ${rival.name} ${perCall(rival).toFixed(3)}`,
@@ -383,12 +377,12 @@ function report(context: PaperContext, drafting: Drafting): void {
       ...(smoke ? {} : { bar: "≥ 1×", expect: (v: number, b: number) => v >= b }),
     });
   }
-  const needed = Math.ceil(0.75 * budgets.length);
+  const needed = Math.ceil(0.75 * budgets.size);
   if (!smoke)
     context.measure({
       name: `numbers of nodes at which RSD is at least 1.03 times as good, ${at}`,
       value: clear,
-      unit: `of ${budgets.length}`,
+      unit: `of ${budgets.size}`,
       bar: `≥ ${needed}`,
       expect: (value) => value >= needed,
       tolerance: 0.5,
