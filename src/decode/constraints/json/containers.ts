@@ -132,9 +132,7 @@ class ObjectFrame {
     let found = this.#named.get(name);
     if (found === undefined) {
       const step =
-        label === declaredLabel
-          ? this.track.property(name, this.seen)
-          : this.keys.others[label - declaredLabel - 1];
+        label === declaredLabel ? this.track.property(name, this.seen) : this.keys.others[label - declaredLabel - 1];
       found = step ? new ColonPosition(new PropertyPlace(this, step, name), this.place.spacing.elsewhere) : null;
       if (this.track.tracks.keeps) this.#named.set(name, found);
     }

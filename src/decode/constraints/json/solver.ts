@@ -97,7 +97,10 @@ function limited(formulas: Formulas, branches: readonly Formula[], complete: boo
   const possible = [...new Set(branches)].filter((one) => one !== formulas.no && !contradicts(one, formulas.no));
   if (possible.length < 2) return { list: possible, complete };
   const sorted = possible.map((one) => [weightOf(one), one] as const).sort((a, b) => a[0] - b[0]);
-  return { list: sorted.slice(0, maxBranches).map(([, one]) => one), complete: complete && sorted.length <= maxBranches };
+  return {
+    list: sorted.slice(0, maxBranches).map(([, one]) => one),
+    complete: complete && sorted.length <= maxBranches,
+  };
 }
 
 /** One branch of each choice, and nothing of what is denied. */

@@ -336,9 +336,10 @@ export class Track {
       if (!dependent) this.#keys = plan;
     }
     const free = seen ? plan.names.filter((name) => !seen.has(name)) : plan.names;
-    const used = seen ? [...seen.names] : [];
     const parts = [regexes.cat(regexes.words(free), regexes.tag(declaredLabel))];
     plan.others.forEach(({ regex }, i) => {
+      // names with a rule of their own are not among these anyway
+      const used = seen ? [...seen.names].filter((name) => regexes.matches(regex, name)) : [];
       const left = used.length ? regexes.and([regex, regexes.not(regexes.words(used))]) : regex;
       if (regexes.shortest(left) < Infinity) parts.push(regexes.cat(left, regexes.tag(declaredLabel + 1 + i)));
     });

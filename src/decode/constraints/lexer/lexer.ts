@@ -20,6 +20,8 @@ export class LexState {
   masks: Map<number, unknown> | undefined;
   /** What masks remember of texts of this language alone. */
   memory: unknown = undefined;
+  /** The state whose steps by bytes beyond ASCII are the same; null when there is none, `none` when no such byte may come. */
+  beyond: LexState | "none" | null | undefined;
   /** The only byte that may follow, the end of the word being one of them (-2 for it); -1 when there are several. */
   only: number | undefined;
 
@@ -110,7 +112,8 @@ export class Lexer {
       const target = this.#onlyTarget(state);
       const { regexes } = this;
       const common = target && regexes.cat(regexes.any, target);
-      if (common && common !== regex) state = this.#state(common, place, value, left);
+      const alike = common && place === "utf8" ? representative(value, left) : value;
+      if (common && (common !== regex || alike !== value)) state = this.#state(common, place, alike, left);
       else this.#count++;
       this.#states.set(key, state);
     }
@@ -139,7 +142,20 @@ export class Lexer {
 
   #label(regex: Regex): number {
     if (regex.nullable) return 0;
-    if (regex.transient && !this.regexes.hasTag(regex)) return -1;
+    switch (regex.kind) {
+      case "tag":
+        return regex.set[0]! - firstTag;
+      case "cat":
+        if (regex.parts[0]!.kind !== "rec") return regex.parts[0]!.nullable ? this.#label(regex.parts[1]!) : -1;
+        break;
+      case "alt":
+        return regex.parts.reduce((most, part) => Math.max(most, this.#label(part)), -1);
+      case "set":
+      case "words":
+        return -1;
+      default:
+        if (regex.transient && !this.regexes.hasTag(regex)) return -1;
+    }
     const { from, to } = this.regexes.derivatives(regex);
     for (let i = from.length - 1; i >= 0; i--) {
       const last = (from[i + 1] ?? firstTag + 100_000) - 1;
@@ -204,6 +220,11 @@ export class Lexer {
   step(state: LexState, byte: number): LexState | null {
     const known = state.known(byte);
     if (known !== undefined) return known;
+    if (byte >= 0x80 && state.whole && !state.regex.transient) {
+      if (state.beyond === undefined) state.beyond = this.#beyond(state);
+      if (state.beyond === "none") return null;
+      if (state.beyond && state.beyond !== state) return this.step(state.beyond, byte);
+    }
     const next = this.#compute(state, byte);
     if (!next) {
       state.remember(byte, null);
@@ -213,6 +234,16 @@ export class Lexer {
     // what is not kept anywhere else is not kept here
     if (!viable || !next.regex.transient) state.remember(byte, viable ? next : null);
     return viable ? next : null;
+  }
+
+  /** The state that stands for one from which all characters beyond ASCII lead the same way; null when they do not. */
+  #beyond({ regex }: LexState): LexState | "none" | null {
+    const { from, to } = this.regexes.derivatives(regex);
+    const first = firstAt(from, 0x80);
+    const only = to[first]!;
+    if ((from[first + 1] ?? firstTag) < firstTag) return null;
+    if (only === this.regexes.none) return "none";
+    return this.#state(this.regexes.cat(this.regexes.any, only), "whole", 0, 0);
   }
 
   #char(regex: Regex, code: number): LexState | null {
@@ -286,6 +317,13 @@ export class Lexer {
     }
     return state.only;
   }
+}
+
+/** The beginning of a character in UTF-8 that stands for all with the same further bytes, where all mean the same. */
+function representative(value: number, left: number): number {
+  if (left === 1) return 2;
+  if (left === 3) return value === 0 || value === 4 ? value : 1;
+  return value >= 16 ? 0x100 : value === 0 || value === 13 ? value : 1;
 }
 
 /** The entry of a sorted list that a value falls behind. */

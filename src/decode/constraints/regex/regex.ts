@@ -152,6 +152,11 @@ export class Regexes {
       if (!rest) return this.empty;
       return this.#make(`w${rest}`, (id) => new Regex(id, "words", false, [], [], 0, 1, [rest], 0));
     }
+    // few words are known by what is left of them, so that lists with common ends have common terms
+    if (to - from <= fewWords && (depth > 0 || to - from < list.length)) {
+      const rests = list.slice(from, to).map((word) => word.slice(depth));
+      return this.#words(rests, 0, rests.length, 0);
+    }
     let number = this.#wordLists.get(list);
     if (number === undefined) {
       const key = `l${JSON.stringify(list)}`;
@@ -361,7 +366,10 @@ export class Regexes {
       if (term.kind === "judged") return term.judge!.possible(term.words[0]!);
       if (term.kind === "cat") return this.possible(term.parts[0]!) && this.possible(term.parts[1]!);
       if (term.kind === "and" && term.parts.length === 2) {
-        const [word, bound] = (term.parts[0]!.transient ? term.parts : [term.parts[1], term.parts[0]]) as [Regex, Regex];
+        const [word, bound] = (term.parts[0]!.transient ? term.parts : [term.parts[1], term.parts[0]]) as [
+          Regex,
+          Regex,
+        ];
         const [head, rest] = word.kind === "cat" ? (word.parts as [Regex, Regex]) : [word, this.empty];
         if (head.kind === "judged" && bound.parts[0] === this.any && bound.min === 0)
           if (bound.max >= head.judge!.longest + this.shortest(rest)) return this.possible(word);
@@ -667,6 +675,7 @@ export class Regexes {
 }
 
 const maxSearch = 50_000;
+const fewWords = 24;
 
 /** The friendliest character of a range, and how friendly it is. */
 function preferred(from: number, to: number): [number, number] {
