@@ -20,7 +20,6 @@ import {
   compareDecoding,
   type DecodingRecords,
   type DistributionPair,
-  type DraftArm,
   definePaper,
   differingPrompts,
   distributionPairs,
@@ -150,18 +149,17 @@ async function run(context: PaperContext): Promise<void> {
   });
   try {
     await temperatures(context, { draft, target }, windows);
-    const prompts = spread(windows, context.pick({ smoke: 2, quick: 28, full: 60 })).map((w) => w.slice(0, 32));
     const budgets = new Map(
       context.pick({ smoke: [4], quick: [4, 6, 10, 14], full: [4, 6, 10, 14] }).map((nodes) => {
         const { deep, wide } = equalBudget[nodes]!;
         return [nodes, context.profile === "full" ? [...deep, ...wide] : deep] as const;
       }),
     );
-    const cold = await decode(context, model, draft, prompts, 0.3, budgets);
+    const cold = await decode(context, model, draft, windows, 0.3, budgets);
     report(context, cold);
     for (const temperature of context.pick({ smoke: [], quick: [1], full: [1, 0.6] }))
-      report(context, await decode(context, model, draft, prompts, temperature, budgets));
-    await greedyTexts(context, model, draft, prompts);
+      report(context, await decode(context, model, draft, windows, temperature, budgets));
+    await greedyTexts(context, model, draft, windows);
   } finally {
     await draft.dispose();
     await target.dispose();
@@ -316,30 +314,48 @@ async function decode(
   context: PaperContext,
   model: Model,
   draft: SequenceModel,
-  prompts: readonly (readonly number[])[],
+  windows: readonly (readonly number[])[],
   temperature: number,
   budgets: Drafting["budgets"],
 ): Promise<Drafting> {
   const length = 3;
   const lengths = context.pick({ smoke: [length], quick: [length], full: [2, length, 4] });
-  const all = [...lengths.flatMap(equalLength), ...[...budgets.values()].flat()];
-  const ways = [...new Map(all.map((way) => [way.name, way])).values()];
-  const arms: DraftArm[] = ways.map(({ name, family, shape }) => draftArm(name, draft, shape, verifiers[family]));
-  const task = `all arms at temperature ${temperature}`;
-  const { records, siblings } = await context.stage(task, async () => ({
-    records: await compareDecoding({
-      model,
-      prompts,
-      arms: [{ name: "plain" }, ...arms],
-      maxTokens: context.pick({ smoke: 24, quick: 96, full: 128 }),
-      options: { temperature, seed: context.seed + 5, ignoreEos: true },
-      signal: context.signal,
-      onPrompt: (done) => context.progress(task, done, prompts.length),
-    }),
-    siblings: Object.fromEntries(arms.map((arm) => [arm.name, arm.siblings()])),
-  }));
-  return { temperature, length, budgets, ways, records, siblings };
+  const byLength = lengths.flatMap(equalLength);
+  const byNodes = [...budgets.values()].flat().filter(({ name }) => !byLength.some((way) => way.name === name));
+  const parts = { length: byLength, nodes: byNodes };
+  // differences at equal length are small: more prompts
+  const counts = context.pick({
+    smoke: { length: 2, nodes: 2 },
+    quick: temperature < 1 ? { length: 64, nodes: 24 } : { length: 32, nodes: 16 },
+    full: { length: 100, nodes: 60 },
+  });
+  const records: Record<string, DecodingRecords[string]> = { plain: [] };
+  const siblings: Record<string, SiblingCounts> = {};
+  for (const part of ["length", "nodes"] as const) {
+    const task = `drafts of equal ${part} at temperature ${temperature}`;
+    const found = await context.stage(task, async () => {
+      const arms = parts[part].map(({ name, family, shape }) => draftArm(name, draft, shape, verifiers[family]));
+      const decoded = await compareDecoding({
+        model,
+        prompts: promptsOf(windows, counts[part]),
+        arms: [{ name: "plain" }, ...arms],
+        maxTokens: context.pick({ smoke: 24, quick: 96, full: 128 }),
+        options: { temperature, seed: context.seed + 5, ignoreEos: true },
+        signal: context.signal,
+        onPrompt: (done) => context.progress(task, done, counts[part]),
+      });
+      return { decoded, drawn: Object.fromEntries(arms.map((arm) => [arm.name, arm.siblings()])) };
+    });
+    const { plain, ...drafted } = found.decoded;
+    Object.assign(records, drafted, { plain: [...records.plain!, ...plain!] });
+    Object.assign(siblings, found.drawn);
+  }
+  return { temperature, length, budgets, ways: [...byLength, ...byNodes], records, siblings };
 }
+
+/** Beginnings of windows of held-out text. */
+const promptsOf = (windows: readonly (readonly number[])[], count: number) =>
+  spread(windows, count).map((window) => window.slice(0, 32));
 
 function report(context: PaperContext, drafting: Drafting): void {
   const { temperature, length, budgets, ways, records, siblings } = drafting;
@@ -452,13 +468,13 @@ async function greedyTexts(
   context: PaperContext,
   model: Model,
   draft: SequenceModel,
-  prompts: readonly (readonly number[])[],
+  windows: readonly (readonly number[])[],
 ): Promise<void> {
   const arms = [branching(2, 2), beam(3, 3)].map(({ name, shape }) => draftArm(name, draft, shape, recursiveRejection));
   const records = await context.stage("greedy texts", () =>
     compareDecoding({
       model,
-      prompts: context.profile === "full" ? prompts : prompts.slice(0, 16),
+      prompts: promptsOf(windows, context.pick({ smoke: 2, quick: 16, full: 60 })),
       arms: [{ name: "plain" }, ...arms],
       maxTokens: context.pick({ smoke: 24, quick: 96, full: 128 }),
       options: { ignoreEos: true },

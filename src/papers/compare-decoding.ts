@@ -22,6 +22,7 @@ export interface DecodingComparison {
   readonly prompts: readonly (string | readonly number[])[];
   readonly arms: readonly DecodingArm[];
   readonly maxTokens: number;
+  /** A seed is that of the first prompt; the next ones have the next seeds, since the same numbers for all would be one sample. */
   readonly options?: GenerateOptions;
   readonly signal?: AbortSignal;
   readonly onPrompt?: (done: number) => void;
@@ -48,10 +49,12 @@ async function decode(
   { model, maxTokens, options, signal }: DecodingComparison,
   arm: DecodingArm,
   prompt: string | readonly number[],
+  place = 0,
 ): Promise<DecodingRecord> {
   arm.before?.();
   model.speculation = arm.speculation;
-  const all = { temperature: 0, ...options, maxTokens, signal };
+  const seed = options?.seed === undefined ? undefined : options.seed + place;
+  const all = { temperature: 0, ...options, seed, maxTokens, signal };
   const messages: ChatMessage[] = [{ role: "user", content: String(prompt) }];
   const chunks =
     typeof prompt === "string"
@@ -83,7 +86,7 @@ export async function compareDecoding(comparison: DecodingComparison): Promise<D
     for (const [i, prompt] of prompts.entries()) {
       for (let k = 0; k < arms.length; k++) {
         const arm = arms[(i + k) % arms.length]!;
-        records[arm.name]!.push(await decode(comparison, arm, prompt));
+        records[arm.name]!.push(await decode(comparison, arm, prompt, i));
       }
       onPrompt?.(i + 1);
     }
