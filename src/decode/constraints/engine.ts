@@ -78,6 +78,25 @@ class Universe {
   readonly plainTracks = new Tracks(this.solver, this.jsonLexer, true);
   readonly #starts = new Map<Track, Map<Spacing, ValuePosition>>();
 
+  readonly #keys = new Map<string, string>();
+
+  /**
+   * What schemas that refer to themselves are known by, so that one that comes again has the same formulas; undefined for
+   * other schemas, and for large ones.
+   */
+  keyOf(schema: unknown, options: string): string | undefined {
+    const text = typeof schema === "string" ? schema : JSON.stringify(schema);
+    if (!text || text.length > maxKeyLength || !/Ref"|"\$ref"/.test(text)) return undefined;
+    const whole = `${options} ${text}`;
+    let key = this.#keys.get(whole);
+    if (key === undefined) {
+      if (this.#keys.size >= maxKeys) return undefined;
+      key = String(this.#keys.size);
+      this.#keys.set(whole, key);
+    }
+    return key;
+  }
+
   /** Before the outermost value: one place for all schemas that mean the same. */
   start(track: Track, spacing: Spacing): ValuePosition {
     let bySpacing = this.#starts.get(track);
@@ -110,6 +129,9 @@ const maxCompileWork = 50_000;
 const maxTerms = 1_000_000;
 const maxFormulas = 500_000;
 const maxStates = 100_000;
+/** Schemas that refer to themselves are known by their text up to this length, and up to this number. */
+const maxKeyLength = 100_000;
+const maxKeys = 2000;
 
 const read = (value: unknown): Json => (typeof value === "string" ? readJson(value) : fromPlain(value));
 
@@ -163,6 +185,7 @@ export class ConstraintEngine {
         new Documents(read(schema), draft, sources),
         universe.formats,
         { formats: formats === "assert", content: content === "assert" },
+        sources.size ? undefined : universe.keyOf(schema, [draft, formats, content].join()),
       );
       const formula = compiler.main();
       const { givenUp } = universe.solver;

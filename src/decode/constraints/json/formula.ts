@@ -218,9 +218,11 @@ export class Formulas {
     return this.#make(`?${child.id},${then.id},${otherwise.id}`, "if", [child, then, otherwise]);
   }
 
-  /** A formula that is defined later, by setting `data.target`. */
-  reference(): Formula {
-    return this.#fresh("reference", [], {});
+  /**
+   * A formula that is defined later, by setting `data.target`: always to the same formula where two have the same key.
+   */
+  reference(key?: string): Formula {
+    return key === undefined ? this.#fresh("reference", [], {}) : this.#make(`@${key}`, "reference", [], {});
   }
 
   /** The type is among these bits. */

@@ -454,8 +454,14 @@ export class Solver {
 
   /** A plan that some branch of the formula suggests, if the whole formula agrees; quick where a search would be long. */
   #guessObject(formula: Formula, seen: ReadonlySet<string>, names: readonly string[]): Plan | null {
+    const certain = this.formulas.and(
+      (formula.kind === "and" ? formula.parts : [formula]).filter(({ simple }) => simple),
+    );
+    const least = holdsAtEnd(certain) ? { cost: 2, steps: [] } : this.#simpleObject(certain, seen);
+    const first = least && this.#follow(formula, least, 0, [], names, { left: 60 });
+    if (first) return first;
     for (const branch of branchesOf(this.formulas, formula).list.slice(0, maxGuesses)) {
-      if (!branch.simple) continue;
+      if (!branch.simple || branch === certain) continue;
       const plan = holdsAtEnd(branch) ? { cost: 2, steps: [] } : this.#simpleObject(branch, seen);
       const found = plan && this.#follow(formula, plan, 0, [], names, { left: 60 });
       if (found) return found;

@@ -100,17 +100,16 @@ export function alternativesOf(formulas: Formulas, pending: Formula): readonly W
   }
 }
 
-/** The ways to go on with a waiting formula; empty when it waits for nothing. */
-export function waysOf(formulas: Formulas, pending: Formula): readonly Way[] {
+/** The ways to go on with a waiting formula; none when it waits for nothing. */
+export function* waysOf(formulas: Formulas, pending: Formula): Generator<Way> {
   const children = [...childrenOf(pending)];
-  if (!children.length) return [];
+  if (!children.length) return;
   const listed = children.filter((child) => finiteValues(child) !== null);
   if (listed.length < 2) {
     const child = children[0]!;
-    return [
-      { child, after: assign(formulas, pending, child, true) },
-      { child: formulas.not(child), after: assign(formulas, pending, child, false) },
-    ];
+    yield { child, after: assign(formulas, pending, child, true) };
+    yield { child: formulas.not(child), after: assign(formulas, pending, child, false) };
+    return;
   }
   const holders = new Map<string, { value: Json; of: number[] }>();
   listed.forEach((child, i) => {
@@ -136,8 +135,7 @@ export function waysOf(formulas: Formulas, pending: Formula): readonly Way[] {
       return held === undefined ? atom : held ? atom.parts[1]! : atom.parts[2]!;
     });
   };
-  const ways = [...cells.values()].map(({ values, of }) => ({ child: formulas.oneOf(values), after: settle(of) }));
+  for (const { values, of } of cells.values()) yield { child: formulas.oneOf(values), after: settle(of) };
   const all = formulas.oneOf([...holders.values()].map(({ value }) => value));
-  ways.push({ child: formulas.not(all), after: settle([]) });
-  return ways;
+  yield { child: formulas.not(all), after: settle([]) };
 }

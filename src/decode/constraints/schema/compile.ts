@@ -39,12 +39,15 @@ export class SchemaCompiler {
   readonly #known = new Map<Json, Map<string, Formula>>();
   readonly #pending = new Map<Formula, boolean>();
   readonly #patterns = new Map<string, Regex>();
+  #references = 0;
 
   constructor(
     readonly formulas: Formulas,
     readonly documents: Documents,
     readonly formats: Formats,
     readonly assertions: { readonly formats: boolean; readonly content: boolean },
+    /** Stands for the documents and options: references of schemas with the same key are the same. */
+    readonly key?: string,
   ) {}
 
   /** The formula of the main schema. */
@@ -73,7 +76,7 @@ export class SchemaCompiler {
       return known;
     }
     // stands for the result where the schema refers to itself
-    const self = this.formulas.reference();
+    const self = this.formulas.reference(this.key === undefined ? undefined : `${this.key} ${this.#references++}`);
     byScope.set(key, self);
     this.#pending.set(self, false);
     const formula = this.#object(node, place);
