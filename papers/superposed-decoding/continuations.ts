@@ -2,7 +2,7 @@
  * The ways of continuing a prefix that superposed decoding is compared with, and what a model thinks of their drafts. All of them run on
  * an empty sequence, and decode as many tokens as they are told to, ends of text or not.
  */
-import { argmax, logSumExp, Sampler, type SamplingOptions } from "bletchley/decode";
+import { argmax, draftLogprobs, logSumExp, Sampler, type SamplingOptions } from "bletchley/decode";
 import { prefill, type Sequence } from "bletchley/lm";
 
 /** Drafts, and the steps after the prompt that they took. */
@@ -135,37 +135,13 @@ function bestOf(logits: Float32Array, count: number): number[] {
   return best;
 }
 
-/**
- * Nats per token of drafts under the plain model. Their tokens are rows of as few forward passes as possible.
- * @param sequence an empty one. @param drafts of at most 48 tokens each, which fit the block of 64 positions together with the prompt.
- */
+/** Nats per token of drafts under the plain model. @param sequence an empty one. */
 export async function natsPerToken(
   sequence: Sequence,
   prompt: readonly number[],
   drafts: readonly (readonly number[])[],
 ): Promise<number[]> {
   const first = await prefill(sequence, prompt);
-  const firstTotal = logSumExp(first);
-  const nats: number[] = [];
-  for (let at = 0; at < drafts.length; ) {
-    const branches = new Branches(sequence);
-    const group: number[][] = [];
-    // the last token of a draft is not run: nothing is asked behind it
-    while (at < drafts.length && branches.tokens.length + drafts[at]!.length <= 48) {
-      let node = -1;
-      group.push([-1, ...drafts[at++]!.slice(0, -1).map((token) => (node = branches.add(node, token)))]);
-    }
-    const rows = branches.tokens.length ? await branches.logits(branches.tokens.map((_, i) => i)) : [];
-    const totals = rows.map(logSumExp);
-    group.forEach((nodes, i) => {
-      const draft = drafts[at - group.length + i]!;
-      const sum = nodes.reduce(
-        (total, node, j) =>
-          total + (node < 0 ? firstTotal - first[draft[j]!]! : totals[node]! - rows[node]![draft[j]!]!),
-        0,
-      );
-      nats.push(sum / draft.length);
-    });
-  }
-  return nats;
+  const logprobs = await draftLogprobs(sequence, first, drafts);
+  return logprobs.map((logprob, i) => -logprob / drafts[i]!.length);
 }

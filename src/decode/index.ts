@@ -52,6 +52,7 @@ export { joinDrafts, type Plan, type PlanInput, type Proposal, planDraft } from 
 export { checkSpeculation, type Speculation, SpeculationSession } from "./speculate/speculation.ts";
 export { DraftCounter, type DraftStatistics } from "./speculate/statistics.ts";
 export { StopFilter } from "./stop.ts";
+export { draftLogprobs } from "./superposed/draft-logprobs.ts";
 export { type NextTokens, NgramCounts } from "./superposed/ngram-counts.ts";
 export { type SuggestingModel, type Suggestion, suggest } from "./superposed/suggest.ts";
 export {

@@ -104,10 +104,32 @@ describe("superposed drafts", () => {
     expect(drafts[0]).toMatchObject({ tokens: [endOfTurn], finished: true });
   });
 
+  it("are ranked by the model itself out of a larger pool, across block boundaries too", async () => {
+    for (const length of [5, 60]) {
+      const prompt = bytes("p".repeat(length));
+      const model = new ScriptedModel(noisyLogits);
+      const sequence = await model.open();
+      const options = { drafts: 2, pool: 6, tokens: 7, temperature: 1 };
+      const { drafts } = await superposedDrafts(sequence, prompt, options);
+      expect(sequence.length).toBe(length);
+      expect(model.openCount).toBe(1);
+      const scoreOf = (draft: readonly number[]) =>
+        draft.reduce((sum, token, i) => {
+          const logits = noisyLogits([...prompt, ...draft.slice(0, i)]);
+          return sum + logits[token]! - Math.log(logits.reduce((total, x) => total + Math.exp(x), 0));
+        }, 0);
+      for (const { tokens, score } of drafts) expect(score).toBeCloseTo(scoreOf(tokens), 3);
+      const all = await superposedDrafts(await model.open(), prompt, { ...options, drafts: 6, pool: undefined });
+      const best = all.drafts.map(({ tokens }) => scoreOf(tokens)).sort((a, b) => b - a);
+      expect(drafts.map(({ score }) => score)).toEqual([expect.closeTo(best[0]!, 3), expect.closeTo(best[1]!, 3)]);
+    }
+  });
+
   it("refuse impossible options", async () => {
     const refused = (options: SuperposedOptions) => draftsOf(favouring("ab"), "x", options);
     await expect(refused({ drafts: 0 })).rejects.toThrow(/drafts is 0/);
     await expect(refused({ drafts: 4, candidates: 3 })).rejects.toThrow(/4 drafts from 3 candidates/);
+    await expect(refused({ pool: 2 })).rejects.toThrow(/pool of 2/);
     await expect(refused({ ngramShare: 1 })).rejects.toThrow(/ngramShare is 1/);
     await expect(refused({ temperature: 0 })).rejects.toThrow(/temperature is 0/);
     await expect(draftsOf(favouring("ab"), "", {})).rejects.toThrow(/the prompt has 0 tokens/);

@@ -5,6 +5,7 @@
 import { prefill, type Sequence, type TokenMixture } from "../../lm/index.ts";
 import { fail, throwIfAborted } from "../../util/errors.ts";
 import { topLogits } from "../drafters/top-logits.ts";
+import { draftLogprobs } from "./draft-logprobs.ts";
 import type { NgramCounts } from "./ngram-counts.ts";
 
 /** Weights of contexts of 1 to 5 tokens, as in the paper. */
@@ -24,8 +25,13 @@ export interface SuperposedOptions {
   readonly ngramWeights?: readonly number[];
   /** Temperature of the model's distribution [τ]: small ones trust its first choice; 0.06 by default. */
   readonly temperature?: number;
-  /** Most likely tokens that are considered in a step [n_s]; three for each draft by default. */
+  /** Most likely tokens that are considered in a step [n_s]; three for each draft that is made by default. */
   readonly candidates?: number;
+  /**
+   * Drafts that are made, of which those are kept that the model by itself finds likeliest: one more step, of many rows, and the scores
+   * are then log-probabilities. By default as many as are wanted, and no such step.
+   */
+  readonly pool?: number;
   /** Tokens that end a draft; none by default. */
   readonly ends?: readonly number[];
   /** What a step is fed: the mixture of all drafts, or the best one's token alone, to see what the mixture does. */
@@ -38,7 +44,10 @@ export interface SuperposedOptions {
 /** One continuation. */
 export interface SuperposedDraft {
   readonly tokens: readonly number[];
-  /** Sum over its tokens of the interpolated scores: it ranks drafts of one call and is no probability. */
+  /**
+   * Sum over its tokens of the interpolated scores, which ranks drafts of one call and is no probability; with a `pool` its
+   * log-probability.
+   */
   readonly score: number;
   /** Whether it ended by itself, with an end-of-sequence token. */
   readonly finished: boolean;
@@ -47,7 +56,7 @@ export interface SuperposedDraft {
 /** Drafts, the best first, and what they took. */
 export interface SuperposedDrafts {
   readonly drafts: readonly SuperposedDraft[];
-  /** Steps after the prompt. */
+  /** Steps of one row after the prompt. */
   readonly steps: number;
 }
 
@@ -144,12 +153,14 @@ class Beam {
 }
 
 function checkSuperposed(options: SuperposedOptions): void {
-  const { drafts = 3, tokens = 10, ngramShare = 0.54, temperature = 0.06, candidates = 3 * drafts } = options;
-  for (const [name, value] of Object.entries({ drafts, tokens, candidates }))
+  const { drafts = 3, pool = drafts, tokens = 10, ngramShare = 0.54, temperature = 0.06 } = options;
+  const { candidates = 3 * pool } = options;
+  for (const [name, value] of Object.entries({ drafts, pool, tokens, candidates }))
     if (!Number.isSafeInteger(value) || value < 1)
       fail("argument", `${name} is ${value}; it must be a whole number of at least 1`);
-  if (candidates < drafts)
-    fail("argument", `${drafts} drafts from ${candidates} candidates; there must be at least one for each`);
+  if (pool < drafts) fail("argument", `${drafts} drafts from a pool of ${pool}; it must hold at least as many`);
+  if (candidates < pool)
+    fail("argument", `${pool} drafts from ${candidates} candidates; there must be at least one for each`);
   if (!(ngramShare >= 0 && ngramShare < 1))
     fail("argument", `ngramShare is ${ngramShare}; it must be at least 0 and less than 1`);
   if (!(temperature > 0)) fail("argument", `temperature is ${temperature}; superposed drafts need one above 0`);
@@ -162,7 +173,7 @@ function checkSuperposed(options: SuperposedOptions): void {
  * The steps leave rows of mixtures in the sequence, which stand for no text; they are cut off at the end, so that the sequence holds the
  * prompt's tokens. (Where a sliding window makes that impossible it cannot be used any more and should be closed.)
  * @param sequence what it holds already is the beginning of `prompt`, and shorter than it.
- * @throws `argument` for impossible options or an empty prompt, `aborted`.
+ * @throws `argument` for impossible options or an empty prompt, `unsupported` for a `pool` where a sliding window is too short, `aborted`.
  */
 export async function superposedDrafts(
   sequence: Sequence,
@@ -170,11 +181,12 @@ export async function superposedDrafts(
   options: SuperposedOptions = {},
 ): Promise<SuperposedDrafts> {
   checkSuperposed(options);
-  const { tokens = 10, input = "mixture", signal } = options;
+  const { drafts = 3, pool, tokens = 10, input = "mixture", signal } = options;
   if (prompt.length <= sequence.length)
     fail("argument", `the prompt has ${prompt.length} tokens, and the sequence holds ${sequence.length}; give it more`);
-  const beam = new Beam(prompt, options);
-  beam.grow(await prefill(sequence, prompt.slice(sequence.length), () => throwIfAborted(signal)));
+  const beam = new Beam(prompt, { ...options, drafts: pool ?? drafts });
+  const first = await prefill(sequence, prompt.slice(sequence.length), () => throwIfAborted(signal));
+  beam.grow(first);
   let steps = 0;
   try {
     while (steps + 1 < tokens && beam.alive.length) {
@@ -189,5 +201,17 @@ export async function superposedDrafts(
   } finally {
     if (steps) await sequence.truncate(prompt.length);
   }
-  return { drafts: beam.result(), steps };
+  const made = beam.result();
+  if (pool === undefined) return { drafts: made, steps };
+  if (sequence.length !== prompt.length)
+    fail("unsupported", "a sliding window has dropped what ranking by the model needs; leave out `pool`");
+  throwIfAborted(signal);
+  const scores = await draftLogprobs(
+    sequence,
+    first,
+    made.map((draft) => draft.tokens),
+  );
+  const ranked = made.map((draft, i) => ({ ...draft, score: scores[i]! }));
+  ranked.sort((a, b) => scorePerToken(b) - scorePerToken(a));
+  return { drafts: ranked.slice(0, drafts), steps };
 }
