@@ -2,7 +2,7 @@
  * The text of a JSON number while it is being written, as a state: which characters keep a member of a set in reach. Exponents
  * have at most three digits. Knows nothing of what stands around the number.
  */
-import { type Decimal, decimal } from "./decimal.ts";
+import { compareDecimals, type Decimal, decimal, negate, one, power10 } from "./decimal.ts";
 import {
   allNumbers,
   containsNumber,
@@ -17,14 +17,59 @@ type Phase = "start" | "minus" | "zero" | "digits" | "point" | "fraction" | "e" 
 
 /** Depth down to which states are remembered: longer numbers are rare, and their states would pile up. */
 const remembered = 8;
+/** Longer numbers are told apart by no key. */
+const longestKind = 24;
+/** Exponents reach as far as this many digits. */
+const longestDigits = 900;
 
-/** Whether digits behind a sign meet no bound, and multiples of one alone may be asked for. */
-function isUnbounded([part, ...others]: NumberSet, negative: boolean): boolean {
-  if (!part || others.length || part.except || part.notSteps) return false;
-  if (part.step && (part.step.units !== 1n || part.step.exponent !== 0)) return false;
-  const [near, far] = negative ? [part.high, part.low] : [part.low, part.high];
-  return !far && (!near || (negative ? near.units >= 0n : near.units <= 0n));
+/** What limits the digits of a number behind its sign, where only one bound can. */
+interface Reach {
+  /** Digits of the bound away from zero; undefined without one. */
+  readonly far: string | undefined;
+  readonly farOpen: boolean;
+  /** Whether only multiples of one count. */
+  readonly whole: boolean;
+  /** Whether neither point nor exponent may be written. */
+  readonly plain: boolean;
 }
+
+const reachesOf = new WeakMap<NumberSet, [Reach | null, Reach | null]>();
+
+/** What limits digits of which the first is not zero; null where it is not that simple. */
+function reachOf(set: NumberSet, negative: boolean): Reach | null {
+  let both = reachesOf.get(set);
+  if (!both) {
+    both = [findReach(set, false), findReach(set, true)];
+    reachesOf.set(set, both);
+  }
+  return both[negative ? 1 : 0];
+}
+
+function findReach([part, ...others]: NumberSet, negative: boolean): Reach | null {
+  if (!part || others.length || part.except || part.notSteps || part.spelling === "not-plain") return null;
+  const { step } = part;
+  if (step && (step.units !== 1n || step.exponent !== 0)) return null;
+  const [near, nearOpen, far, farOpen] = negative
+    ? [part.high && negate(part.high), part.highOpen, part.low && negate(part.low), part.lowOpen]
+    : [part.low, part.lowOpen, part.high, part.highOpen];
+  // what begins with another digit than zero is at least one, if it is whole
+  if (near && near.units > 0n && !(step && !nearOpen && compareDecimals(near, one) <= 0)) return null;
+  if (far && (far.units <= 0n || far.exponent < 0 || far.exponent > 400)) return null;
+  return {
+    far: far && (far.units * power10(far.exponent)).toString(),
+    farOpen: farOpen ?? false,
+    whole: !!step,
+    plain: part.spelling === "plain",
+  };
+}
+
+/** Whether a whole number is within a bound. */
+function within(digits: string, { far, farOpen }: Reach): boolean {
+  if (far === undefined || digits.length !== far.length) return far === undefined || digits.length < far.length;
+  return farOpen ? digits < far : digits <= far;
+}
+
+const trailingZeros = (digits: string): number => digits.length - digits.replace(/0+$/, "").length;
 
 /** A number that is being written. Immutable; states are shared through their start. */
 export class NumberText {
@@ -74,14 +119,21 @@ export class NumberText {
   }
 
   /**
-   * What tells this state from others with other masks, or undefined where nothing short does: the digits of a number without
-   * a bound in reach are all alike but for the zeros at their end. `watched` when the value itself matters later.
+   * What tells this state from others with other masks, or undefined where nothing short does: digits are alike that lie alike
+   * towards the only bound and have as many zeros at their end. `watched` when the value itself matters later.
    */
   kind(watched: boolean): string | undefined {
     const { text, phase, set } = this;
-    if (phase === "digits" && !watched && isUnbounded(set, text.charCodeAt(0) === 45))
-      return `${text.charCodeAt(0) === 45 ? "-" : ""}${text.length - text.replace(/0+$/, "").length}`;
-    return text.length < remembered ? `=${text}` : undefined;
+    const negative = text.charCodeAt(0) === 45;
+    const reach = phase === "digits" && !watched ? reachOf(set, negative) : null;
+    if (!reach) return text.length < longestKind ? `=${text}` : undefined;
+    const digits = negative ? text.slice(1) : text;
+    const sign = negative ? "-" : "+";
+    if (!reach.far) return `${sign}${trailingZeros(digits)}`;
+    const length = Math.min(digits.length, reach.far.length);
+    const [own, bound] = [digits.slice(0, length), reach.far.slice(0, length)];
+    const order = own < bound ? "<" : own > bound ? ">" : "=";
+    return `${sign}${reach.far.length - digits.length}${order}${trailingZeros(digits)}`;
   }
 
   /** The state behind one more byte; null when no member has such a text. */
@@ -134,6 +186,13 @@ export class NumberText {
     if (phase === "minus") return reaches(set, { negative, digits: undefined, plain: true, zero: false });
     if (phase !== "e" && phase !== "sign" && phase !== "exponent") {
       if (this.#free) return true;
+      const reach = phase === "digits" && text.length < longestDigits ? reachOf(set, negative) : null;
+      if (reach) {
+        const digits = negative ? text.slice(1) : text;
+        if (reach.plain) return within(digits, reach);
+        // an exponent can take back zeros at the end, and more where parts of one count
+        return !reach.whole || within(digits.replace(/0+$/, ""), reach);
+      }
       const [whole, fraction = ""] = text.split(".") as [string, string?];
       const digits = BigInt((negative ? whole.slice(1) : whole) + fraction);
       const plain = phase === "zero" || phase === "digits";
