@@ -18,6 +18,15 @@ interface KeptMask {
   readonly base: Uint32Array | undefined;
   readonly at: Uint32Array;
   readonly words: Uint32Array;
+  readonly hash: number;
+  /** Places that have it. */
+  users: number;
+}
+
+function sameMask(a: KeptMask, b: KeptMask): boolean {
+  if (a.base !== b.base || a.at.length !== b.at.length) return false;
+  for (let i = 0; i < a.at.length; i++) if (a.at[i] !== b.at[i] || a.words[i] !== b.words[i]) return false;
+  return true;
 }
 
 /** What is kept with a place. */
@@ -40,6 +49,8 @@ export class MaskBuilder {
   #keepers: Keeper[] = [];
   #oldest = 0;
   #keptBytes = 0;
+  /** Kept masks by a hash of what they are: many places have the same. */
+  readonly #known = new Map<number, KeptMask>();
   /** The shared mask that most of the current one comes from. */
   #base: Uint32Array | undefined;
 
@@ -69,23 +80,39 @@ export class MaskBuilder {
     for (let i = 0; i < mask.length; i++) if (mask[i] !== (base ? base[i] : 0)) count++;
     const at = new Uint32Array(count);
     const words = new Uint32Array(count);
+    let hash = count;
     for (let i = 0, to = 0; to < count; i++)
       if (mask[i] !== (base ? base[i] : 0)) {
         at[to] = i;
         words[to++] = mask[i]!;
+        hash = Math.imul(hash ^ i, 0x01000193) ^ Math.imul(mask[i]!, 0x9e3779b1);
       }
-    memoryOf(keeper).mask = { base, at, words };
-    this.#keepers.push(keeper);
-    this.#keptBytes += overhead + 8 * count;
-    while (this.#keptBytes > maxKeptBytes) {
-      const memory = memoryOf(this.#keepers[this.#oldest++]!);
-      this.#keptBytes -= overhead + 8 * (memory.mask?.at.length ?? 0);
-      memory.mask = undefined;
+    let kept: KeptMask = { base, at, words, hash, users: 0 };
+    const known = this.#known.get(hash);
+    if (known && sameMask(known, kept)) kept = known;
+    else {
+      if (!known) this.#known.set(hash, kept);
+      this.#keptBytes += 8 * count;
     }
+    kept.users++;
+    memoryOf(keeper).mask = kept;
+    this.#keepers.push(keeper);
+    this.#keptBytes += overhead;
+    while (this.#keptBytes > maxKeptBytes && this.#oldest < this.#keepers.length) this.#dropOldest();
     if (this.#oldest > 4096 && this.#oldest * 2 > this.#keepers.length) {
       this.#keepers = this.#keepers.slice(this.#oldest);
       this.#oldest = 0;
     }
+  }
+
+  #dropOldest(): void {
+    const memory = memoryOf(this.#keepers[this.#oldest++]!);
+    const { mask } = memory;
+    memory.mask = undefined;
+    this.#keptBytes -= overhead;
+    if (!mask || --mask.users > 0) return;
+    this.#keptBytes -= 8 * mask.at.length;
+    if (this.#known.get(mask.hash) === mask) this.#known.delete(mask.hash);
   }
 
   /** Forgets all masks, so that the places they belong to can be freed. */
@@ -94,6 +121,7 @@ export class MaskBuilder {
     this.#keepers = [];
     this.#oldest = 0;
     this.#keptBytes = 0;
+    this.#known.clear();
   }
 
   #walk(position: Position, node: number, mask: Uint32Array, tape: Tape, start: number): void {

@@ -167,6 +167,7 @@ class ObjectPosition implements Position {
   readonly complete = false;
   memory: unknown = undefined;
   readonly #gaps = new Map<number, ObjectPosition>();
+  #comma: ObjectPosition | undefined;
 
   constructor(
     readonly frame: ObjectFrame,
@@ -197,7 +198,9 @@ class ObjectPosition implements Position {
     }
     if (byte === comma && where === "after") {
       if (frame.vague) return inexact;
-      return frame.keys.start && new ObjectPosition(frame, "comma", frame.place.spacing.separator);
+      if (!frame.keys.start) return null;
+      this.#comma ??= new ObjectPosition(frame, "comma", frame.place.spacing.separator);
+      return this.#comma;
     }
     if (byte === 125 && where !== "comma" && frame.track.mayEnd)
       return frame.place.done(frame.track.truthAtEnd(), tape, tape.length + 1);
