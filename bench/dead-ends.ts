@@ -102,6 +102,7 @@ runBar("dead-ends", async ({ options, quick, log, measure }) => {
       continue;
     }
     schemas++;
+    if (schemas % 50 === 0) log(`${schemas} schemas, ${broken} broken walks`);
     const texts: string[] = [];
     for (let i = 0; i < walks; i++)
       try {
