@@ -4,7 +4,8 @@
  */
 import { fail } from "../../../util/index.ts";
 import type { Keeper, Position } from "../position.ts";
-import { firstTag, type Regex, type Regexes } from "../regex/regex.ts";
+import type { Regexes } from "../regex/regex.ts";
+import { firstTag, type Regex } from "../regex/term.ts";
 import type { Grammar, GrammarSymbol } from "./grammar.ts";
 
 /** A production of which the first `dot` symbols are read, begun where `origin` is; `rest` is left of a begun terminal. */

@@ -3,7 +3,8 @@
  * Knows no notation.
  */
 import { fail } from "../../../util/index.ts";
-import type { Regex, Regexes } from "../regex/regex.ts";
+import type { Regexes } from "../regex/regex.ts";
+import type { Regex } from "../regex/term.ts";
 
 /** A right-hand side as notations write it. */
 export type Expression =

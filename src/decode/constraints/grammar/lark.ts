@@ -5,7 +5,8 @@
  */
 import { fail } from "../../../util/index.ts";
 import { compilePattern } from "../regex/compile-pattern.ts";
-import type { Regex, Regexes } from "../regex/regex.ts";
+import type { Regexes } from "../regex/regex.ts";
+import type { Regex } from "../regex/term.ts";
 import { buildGrammar, type Expression, type Grammar } from "./grammar.ts";
 import { Scanner } from "./scanner.ts";
 

@@ -9,7 +9,7 @@ import { types } from "./formula.ts";
 import { gapAfter, type Place, type Spacing, separators } from "./place.ts";
 import { readJson } from "./read-json.ts";
 import { LiteralPosition, NumberPosition, StringPosition } from "./scalars.ts";
-import type { Seen } from "./solver.ts";
+import type { Seen } from "./seen.ts";
 import { declaredLabel, type KeyMachine, type Step, type Track, type Truth } from "./track.ts";
 
 const comma = 44;

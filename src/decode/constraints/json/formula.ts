@@ -2,7 +2,8 @@
  * What must hold of a JSON value, as hash-consed Boolean formulas over small atoms. An atom of one type says nothing about
  * values of others. Formulas shrink while a value is written (see derive.ts); they know nothing of text.
  */
-import type { Regex, Regexes } from "../regex/regex.ts";
+import type { Regexes } from "../regex/regex.ts";
+import type { Regex } from "../regex/term.ts";
 import { compareDecimals, type Decimal } from "./decimal.ts";
 import { allNumbers, complementNumbers, intersectNumbers, type NumberSet, uniteNumbers } from "./number-set.ts";
 

@@ -4,13 +4,14 @@
  */
 
 import type { Lexer, LexState } from "../lexer/lexer.ts";
-import type { Regex } from "../regex/regex.ts";
+import type { Regex } from "../regex/term.ts";
 import { addSeen, assign, childrenOf, hasAtom, holdsAtEnd, project, stepItem, stepProperty } from "./derive.ts";
 import { canonical, Formula, type Formulas, type Json, numberSet, stringLanguage, types } from "./formula.ts";
 import { containsNumber, intersectNumbers, type NumberSet, plainIntegers } from "./number-set.ts";
 import { NumberText } from "./number-text.ts";
 import { readJson } from "./read-json.ts";
-import { type Seen, Seen as SeenNames, type Solver } from "./solver.ts";
+import { Seen } from "./seen.ts";
+import type { Solver } from "./solver.ts";
 import { alternativesOf, finiteValues, waysOf } from "./split.ts";
 
 /** Truth of the watched formulas, in their order. */
@@ -76,7 +77,7 @@ export class Tracks {
     const known = before ? before.next : this.#firstSeen;
     let seen = known.get(name);
     if (!seen) {
-      seen = new SeenNames(name, before);
+      seen = new Seen(name, before);
       if (this.keeps) known.set(name, seen);
     }
     return seen;

@@ -5,7 +5,8 @@
  * Each character has one spelling: printable ASCII stands for itself, and what must be escaped is escaped as JSON's writers do
  * it. Characters beyond ASCII may also be written `\uXXXX`.
  */
-import { firstTag, type Regex, type Regexes } from "../regex/regex.ts";
+import type { Regexes } from "../regex/regex.ts";
+import { firstTag, type Regex } from "../regex/term.ts";
 
 /** Where inside a character's spelling a state stands. */
 type Place = "whole" | "escape" | "utf8" | "hex" | "low-escape" | "low-u" | "low-hex";

@@ -5,7 +5,8 @@
 import { fail } from "../../../util/index.ts";
 import { complementSet, intersectSets, wordChars } from "./char-set.ts";
 import { type PatternNode, parsePattern } from "./parse-pattern.ts";
-import type { Regex, Regexes } from "./regex.ts";
+import type { Regexes } from "./regex.ts";
+import type { Regex } from "./term.ts";
 
 /** What stands before a place: nothing, a word character, or something else (or unknown, in patterns without `\b`). */
 type Before = "start" | "word" | "other";

@@ -6,76 +6,8 @@
 import { fail } from "../../../util/index.ts";
 import { Patience } from "../patience.ts";
 import { anyChar, type CharSet, intersectSets, unionSets } from "./char-set.ts";
-
-/** Kinds of terms. */
-export type RegexKind =
-  | "none"
-  | "empty"
-  | "set"
-  | "cat"
-  | "alt"
-  | "and"
-  | "not"
-  | "loop"
-  | "words"
-  | "rec"
-  | "tag"
-  | "judged";
-
-/** A language that a procedure knows and no small automaton: its states are the beginnings of words. */
-export interface WordJudge {
-  /** Characters of its words. */
-  readonly alphabet: CharSet;
-  /** Length of the longest word. */
-  readonly longest: number;
-  /** Whether a word belongs to it. */
-  accepts(word: string): boolean;
-  /** A rest that makes a word of a beginning; undefined when none is known. Behind its first character the rest is known too. */
-  ending(begun: string): string | undefined;
-  /** Whether an ending is known, as quickly as that can be told. */
-  possible(begun: string): boolean;
-}
-
-/** A language. Made by {@link Regexes} alone; equal ones are the same object. */
-export class Regex {
-  /** Derivatives, filled on demand by `derivatives`. */
-  table: Derivatives | undefined;
-  /** Length of the shortest word; `Infinity` for the empty language; undefined when not known yet. */
-  shortest: number | undefined;
-  /** Whether no complement, intersection or recursion is inside: lengths then follow from the parts. */
-  readonly plain: boolean;
-  /** Whether it begins inside a judged word: there are too many such terms to keep one of each. */
-  readonly transient: boolean;
-
-  constructor(
-    readonly id: number,
-    readonly kind: RegexKind,
-    /** Whether the empty word belongs to it. */
-    readonly nullable: boolean,
-    readonly parts: readonly Regex[] = [],
-    readonly set: CharSet = [],
-    readonly min = 0,
-    readonly max = 0,
-    /** Sorted words of `words`; those from `min` to `max` (exclusive) count, without their first `depth` units. */
-    readonly words: readonly string[] = [],
-    readonly depth = 0,
-    readonly unfold?: () => Regex,
-    readonly judge?: WordJudge,
-  ) {
-    this.transient =
-      kind === "judged" ? words[0] !== "" : kind === "cat" ? parts[0]!.transient : parts.some((part) => part.transient);
-    this.plain = kind !== "and" && kind !== "not" && kind !== "rec" && parts.every((part) => part.plain);
-  }
-}
-
-/** A function from code points to languages: `to[i]` holds from `from[i]` up to the next entry. */
-export interface Derivatives {
-  readonly from: readonly number[];
-  readonly to: readonly Regex[];
-}
-
-/** Marks stand beyond Unicode: code point `firstTag + t` says which of several languages a word belongs to. */
-export const firstTag = 0x110000;
+import { mapDerivatives, mergeDerivatives, preferred } from "./derivatives.ts";
+import { type Derivatives, firstTag, Regex, type WordJudge } from "./term.ts";
 
 const byId = (a: Regex, b: Regex) => a.id - b.id;
 
@@ -454,21 +386,21 @@ export class Regexes {
       }
       case "cat": {
         const [a, b] = term.parts as [Regex, Regex];
-        const first = map(this.derivatives(a), (next) => this.#cat(next, b));
-        return a.nullable ? merge([first, this.derivatives(b)], (parts) => this.alt(parts)) : first;
+        const first = mapDerivatives(this.derivatives(a), (next) => this.#cat(next, b));
+        return a.nullable ? mergeDerivatives([first, this.derivatives(b)], (parts) => this.alt(parts)) : first;
       }
       case "alt":
-        return merge(
+        return mergeDerivatives(
           term.parts.map((part) => this.derivatives(part)),
           (parts) => this.alt(parts),
         );
       case "and":
-        return merge(
+        return mergeDerivatives(
           term.parts.map((part) => this.derivatives(part)),
           (parts) => this.and(parts),
         );
       case "not": {
-        const inner = map(this.derivatives(term.parts[0]!), (next) => this.not(next));
+        const inner = mapDerivatives(this.derivatives(term.parts[0]!), (next) => this.not(next));
         // marks are no characters: a complement does not contain them
         const kept = inner.from.filter((code) => code < firstTag);
         return { from: [...kept, firstTag], to: [...inner.to.slice(0, kept.length), this.none] };
@@ -476,7 +408,7 @@ export class Regexes {
       case "loop": {
         const [a] = term.parts as [Regex];
         const rest = this.loop(a, Math.max(0, term.min - 1), term.max - 1);
-        return map(this.derivatives(a), (next) => this.#cat(next, rest));
+        return mapDerivatives(this.derivatives(a), (next) => this.#cat(next, rest));
       }
       case "words":
         return this.#deriveWords(term);
@@ -676,66 +608,3 @@ export class Regexes {
 
 const maxSearch = 50_000;
 const fewWords = 24;
-
-/** The friendliest character of a range, and how friendly it is. */
-function preferred(from: number, to: number): [number, number] {
-  const inside = (low: number, high: number) => (from <= high && to >= low ? Math.max(from, low) : undefined);
-  const letter = inside(97, 122);
-  if (letter !== undefined) return [letter, 5];
-  const digit = inside(48, 57);
-  if (digit !== undefined) return [digit, 4];
-  const capital = inside(65, 90);
-  if (capital !== undefined) return [capital, 4];
-  const mark = inside(35, 91) ?? inside(33, 33) ?? inside(93, 126);
-  if (mark !== undefined) return [mark, 3];
-  const printable = inside(32, 126);
-  if (printable !== undefined) return [printable, 2];
-  const unicode = inside(0xa0, 0xd7ff) ?? inside(0xe000, 0x10ffff);
-  if (unicode !== undefined) return [unicode, 1];
-  const control = inside(0, 0xd7ff);
-  return control === undefined ? [from, -2] : [control, 0];
-}
-
-function map(table: Derivatives, change: (next: Regex) => Regex): Derivatives {
-  const memo = new Map<Regex, Regex>();
-  const from: number[] = [];
-  const to: Regex[] = [];
-  table.to.forEach((next, i) => {
-    let changed = memo.get(next);
-    if (!changed) {
-      changed = change(next);
-      memo.set(next, changed);
-    }
-    if (to.at(-1) === changed) return;
-    from.push(table.from[i]!);
-    to.push(changed);
-  });
-  return { from, to };
-}
-
-function merge(tables: readonly Derivatives[], join: (parts: readonly Regex[]) => Regex): Derivatives {
-  const bounds = [...new Set(tables.flatMap(({ from }) => from))].sort((a, b) => a - b);
-  const at = tables.map(() => 0);
-  const from: number[] = [];
-  const to: Regex[] = [];
-  let last = "";
-  for (const bound of bounds) {
-    let changed = false;
-    tables.forEach((table, i) => {
-      while (at[i]! + 1 < table.from.length && table.from[at[i]! + 1]! <= bound) {
-        at[i]!++;
-        changed = true;
-      }
-    });
-    if (!changed && from.length) continue;
-    const parts = tables.map((table, i) => table.to[at[i]!]!);
-    const key = parts.map(({ id }) => id).join();
-    if (key === last) continue;
-    last = key;
-    const joined = join(parts);
-    if (to.at(-1) === joined) continue;
-    from.push(bound);
-    to.push(joined);
-  }
-  return { from, to };
-}

@@ -8,7 +8,7 @@ import { project } from "../json/derive.ts";
 import { type Formula, type Formulas, type Json, stringLanguage, types } from "../json/formula.ts";
 import { plainIntegers, wholeNumbers } from "../json/number-set.ts";
 import { compilePattern } from "../regex/compile-pattern.ts";
-import type { Regex } from "../regex/regex.ts";
+import type { Regex } from "../regex/term.ts";
 import { type Documents, type Located, maxSchemaDepth, type Resource, type SchemaObject } from "./documents.ts";
 import type { Formats } from "./formats.ts";
 import { unevaluatedItems, unevaluatedProperties } from "./unevaluated.ts";

@@ -3,7 +3,8 @@
  */
 
 import { compilePattern } from "../regex/compile-pattern.ts";
-import type { Regex, Regexes } from "../regex/regex.ts";
+import type { Regexes } from "../regex/regex.ts";
+import type { Regex } from "../regex/term.ts";
 import { internationalWords } from "./host-labels.ts";
 
 const days =

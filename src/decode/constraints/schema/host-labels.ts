@@ -2,7 +2,7 @@
  * Which labels of host names stand for international ones: IDNA 2008 (RFC 5891 to 5893) for what is written behind `xn--`.
  * Knows nothing of automata; the rule on directions is applied to each label by itself.
  */
-import type { WordJudge } from "../regex/regex.ts";
+import type { WordJudge } from "../regex/term.ts";
 import { decodePunycode, encodePunycode } from "./punycode.ts";
 
 const longest = 63 - 4;

@@ -4,7 +4,7 @@
  */
 import { fail } from "../../../util/index.ts";
 import { type Formula, type Formulas, type Json, types } from "../json/formula.ts";
-import type { Regex } from "../regex/regex.ts";
+import type { Regex } from "../regex/term.ts";
 import type { Place, SchemaCompiler } from "./compile.ts";
 import type { SchemaObject } from "./documents.ts";
 
