@@ -175,11 +175,14 @@ export class Formats {
   /** Patterns with groups nested up to four deep. One group outside others may have a name; one letter is referred back to. */
   #regex(): Regex {
     const { regexes } = this;
-    const inner = patternOfPatterns(4);
-    const group = (name: string) => `${inner}\\(\\?<${name}>${inner}\\)${inner}`;
-    const names = [..."abcdefghijklmnopqrstuvwxyz"].map((letter) => `${group(letter)}(?:\\\\k<${letter}>${inner})+`);
-    return regexes.alt(
-      [inner, group("[A-Za-z_$][A-Za-z0-9_$]*"), ...names].map((pattern) => compilePattern(regexes, pattern, true)),
-    );
+    // compiled once: what stands behind a part does not change what the part may be
+    const inner = compilePattern(regexes, patternOfPatterns(4), true);
+    const group = (name: Regex) =>
+      regexes.cat(inner, regexes.word("(?<"), name, regexes.word(">"), inner, regexes.word(")"), inner);
+    const named = [..."abcdefghijklmnopqrstuvwxyz"].map((letter) => {
+      const back = regexes.cat(regexes.word(`\\k<${letter}>`), inner);
+      return regexes.cat(group(regexes.word(letter)), regexes.loop(back, 1, Infinity));
+    });
+    return regexes.alt([inner, group(compilePattern(regexes, "[A-Za-z_$][A-Za-z0-9_$]*", true)), ...named]);
   }
 }
