@@ -188,7 +188,7 @@ async function countSteps(
   setting: Setting,
 ): Promise<void> {
   let most = 0;
-  for (const drafts of [1, 2, 3, 5, 10]) {
+  for (const drafts of context.pick({ smoke: [1, 10], quick: [1, 2, 3, 5, 10], full: [1, 2, 3, 5, 10] })) {
     const sequence = await model.open();
     const options = { ngrams, drafts, tokens: draftLength, ...setting };
     most = Math.max(most, (await superposedDrafts(sequence, prefixes[0]!.tokens, options)).steps);
@@ -463,7 +463,7 @@ async function run(context: PaperContext): Promise<void> {
       model.source,
       model.form,
       problems.prefixes.slice(0, context.pick({ smoke: 1, quick: 50, full: 50 })).map(({ tokens }) => tokens),
-      { ngrams: problems.ngrams, tokens: draftLength, ...chosen },
+      { ngrams: problems.ngrams, tokens: context.pick({ smoke: 3, quick: draftLength, full: draftLength }), ...chosen },
       (done) => context.progress("linearity", done, context.pick({ smoke: 1, quick: 50, full: 50 })),
     ),
   );
