@@ -69,7 +69,7 @@ const rows: readonly Row[] = [
     ["rmsNorm", "[2, 4]", "[3]", inLayer],
     within(new nn.RmsNorm(3, { epsilon: 1e-5 }), f(2, 4)),
   ],
-  ["BatchNorm(3) of 4 channels", "shape", ["[2, 4, 5]", "[3, 1]", inLayer], within(new nn.BatchNorm(3), f(2, 4, 5))],
+  ["BatchNorm(3) of 4 channels", "shape", ["[2, 4, 5]", "[3]", inLayer], within(new nn.BatchNorm(3), f(2, 4, 5))],
   [
     "GroupNorm of 5 channels in 2 groups",
     "shape",
@@ -79,7 +79,7 @@ const rows: readonly Row[] = [
   [
     "InstanceNorm(3) of 4 channels",
     "shape",
-    ["[2, 4, 5]", "[3, 1]", inLayer],
+    ["[2, 4, 5]", "[3]", inLayer],
     within(new nn.InstanceNorm(3, { affine: true }), f(2, 4, 5)),
   ],
   [
