@@ -138,7 +138,7 @@ async function run(context: PaperContext): Promise<void> {
         },
       },
     ],
-    context.pick({ smoke: 16, quick: 64, full: 96 }),
+    context.pick({ smoke: 16, quick: 96, full: 96 }),
   );
   if (context.profile === "full") await sweep(context, model, shuffled(maths, 3).slice(0, 24), table, ignore);
   report(context, inDomain, outOfDomain, table);
