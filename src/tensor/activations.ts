@@ -6,7 +6,7 @@ import { fail } from "../util/errors.ts";
 import { greater, where } from "./compare.ts";
 import { add, mul, sub } from "./elementwise.ts";
 import { clip } from "./elementwise-extrema.ts";
-import { erf, exp, neg, tanh, unaryOp } from "./functions.ts";
+import { exp, neg, tanh, unaryOp } from "./functions.ts";
 import { split } from "./slice.ts";
 import { defineOp, type Tensor } from "./tensor.ts";
 
@@ -43,6 +43,17 @@ export function mish(x: Tensor): Tensor {
   return mul(x, tanh(unitSoftplus(x)));
 }
 
+// erf / 2 + 1/2 in one pass after it: HardSigmoid's bounds are those of erf
+const shiftedErf = unaryOp(
+  "shiftedErf",
+  (context, x) =>
+    context.node("HardSigmoid", [context.node("Erf", [x])], { alpha: { float: 0.5 }, beta: { float: 0.5 } }),
+  (c, x) => mul(c, gaussian(x, 1 / Math.sqrt(Math.PI))),
+);
+
+/** `height · exp(−x²)`. */
+const gaussian = (x: Tensor, height: number) => exp(sub(Math.log(height), mul(x, x)));
+
 /** How {@link gelu} is computed: by the error function, or by Hendrycks and Gimpel's tanh formula. */
 export type GeluApproximation = "exact" | "tanh";
 
@@ -59,11 +70,12 @@ const geluOp = defineOp<{ readonly approximation: GeluApproximation }>({
   ],
   vjp({ inputs: [x], attributes: { approximation } }, [c]) {
     if (!c) return [undefined];
-    const squared = mul(x!, x!);
     if (approximation === "exact") {
-      const density = mul(exp(mul(squared, -0.5)), 1 / Math.sqrt(2 * Math.PI));
-      return [mul(c, add(mul(add(erf(mul(x!, Math.SQRT1_2)), 1), 0.5), mul(x!, density)))];
+      const scaled = mul(x!, Math.SQRT1_2);
+      const density = gaussian(scaled, 1 / Math.sqrt(2 * Math.PI));
+      return [mul(c, add(shiftedErf(scaled), mul(x!, density)))];
     }
+    const squared = mul(x!, x!);
     const k = Math.sqrt(2 / Math.PI);
     const t = tanh(mul(x!, add(mul(squared, 0.044715 * k), k)));
     const slope = add(mul(squared, 3 * 0.044715 * k), k);

@@ -107,6 +107,8 @@ export const elementwise: Family = {
     silu: one(t.silu),
     softplus: one(t.softplus),
     gelu: one((x) => t.gelu(x)),
+    // in the gradient of gelu
+    shiftedErf: one((x) => t.grad((a: t.Tensor) => t.gelu(a).sum())(x)[0]!),
     elu: one((x) => t.elu(x, 1.5)),
   },
 };
