@@ -506,6 +506,6 @@ export default definePaper({
   ],
   data: [trainData, testData, playData],
   notes:
-    "Steps fed mixtures behave as claimed (the hidden states are nearly linear in them), but with this small model and the n-grams of 3,000 problems the second and third draft are less likely than nucleus samples: in trials on 24 prefixes the perplexity of all drafts was 3.1 to 3.7 against 2.8 to 2.9. Tried without closing the gap: n-gram shares from 0 to 0.54 under temperatures 0.06, 0.3 and 1; flat n-gram weights and short contexts only; the first draft's embedding alone, which does about as well; the best 3 of 8 or 16 drafts by the model's own ranking, where a wider mixture loses what the choice gains.",
+    "Not yet measured as a whole. In trials on 24 prefixes the second and third draft were less likely than nucleus samples: the perplexity of all drafts was 3.27 to 4.88 over the settings tried, against 2.91. Tried: n-gram shares from 0 to 0.54 under temperatures 0.06, 0.3 and 1; flat n-gram weights and short contexts only; the first draft's embedding alone, which did about as well; on 12 prefixes, the best 3 of 8 drafts by the model's own ranking (2.96 against 2.89).",
   run,
 });
