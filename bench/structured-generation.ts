@@ -103,11 +103,17 @@ await runBar("structured-generation", async ({ options, quick, log, measure }) =
     const count = warm.tokens.length;
     const timed = count > 1 && chosen.tokens.length > 1;
     const times: [number[], number[], number[]] = [[], [], []];
-    for (let round = 0; timed && round < rounds; round++) {
-      times[0].push(perToken(await run({ maxTokens: count, ignoreEos: true })));
-      times[1].push(perToken(await run({ constraint: new Unforced(model.constraint(format)) })));
-      times[2].push(perToken(await run({ constraint: model.constraint(format) })));
-    }
+    const arms = [
+      () => run({ maxTokens: count, ignoreEos: true }),
+      () => run({ constraint: new Unforced(model.constraint(format)) }),
+      () => run({ constraint: model.constraint(format) }),
+    ];
+    for (let round = 0; timed && round < rounds; round++)
+      // none is always the first
+      for (let i = 0; i < arms.length; i++) {
+        const arm = (i + answers.length + round) % arms.length;
+        times[arm]!.push(perToken(await arms[arm]!()));
+      }
     const [free, constrained, forwarded] = times.map((values) => (timed ? Math.min(...values) : 0));
     const forced = warm.stats.drafting?.accepted ?? 0;
     const finished = warm.finishReason === "stop" && chosen.finishReason === "stop";
