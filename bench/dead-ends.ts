@@ -2,17 +2,13 @@
  * No dead ends: random walks over allowed tokens, then the shortest completion, on many schemas. Every walk must end in an
  * instance that two independent validators accept: Ajv, and Python's jsonschema where it is installed (`bench/setup python`).
  */
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv, type ValidateFunction } from "ajv";
-import { Ajv2019 } from "ajv/dist/2019.js";
-import { Ajv2020 } from "ajv/dist/2020.js";
-import addFormats from "ajv-formats";
 import type { CompiledConstraint } from "../src/decode/constraints/index.ts";
-import { dataRoot, root, runBar } from "./harness.ts";
+import { dataRoot, runBar } from "./harness.ts";
 import { readCases } from "./structured/instances.ts";
 import { openTokenizer } from "./structured/tokenizers.ts";
+import { judge } from "./structured/two-validators.ts";
 import { CaseRunner } from "./structured/verdict.ts";
 
 /** Numbers from 0 to 1, the same for the same seed. */
@@ -54,27 +50,6 @@ function walk(runner: CaseRunner, compiled: CompiledConstraint, steps: number, r
   return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(bytes));
 }
 
-/** What Ajv says of a schema; undefined where it cannot compile it. */
-function ajvFor(text: string): ValidateFunction | undefined {
-  const schema = JSON.parse(text) as unknown;
-  const declared = (schema as { $schema?: string } | null)?.$schema ?? "";
-  // Ajv has no draft 4: what it would misread there is left to the other validator
-  if (/draft-0[34]/.test(declared)) return undefined;
-  const options = { strict: false, allErrors: false, validateSchema: false, logger: false } as const;
-  const ajv = /2020-12/.test(declared)
-    ? new Ajv2020(options)
-    : /2019-09/.test(declared)
-      ? new Ajv2019(options)
-      : new Ajv(options);
-  (addFormats as unknown as (ajv: Ajv) => void)(ajv as Ajv);
-  try {
-    if (schema && typeof schema === "object") delete (schema as { $schema?: string }).$schema;
-    return ajv.compile(schema as object);
-  } catch {
-    return undefined;
-  }
-}
-
 runBar("dead-ends", async ({ options, quick, log, measure }) => {
   const path = options.get("schemas") ?? join(dataRoot, "maskbench/schemas.jsonl.gz");
   if (!existsSync(path)) {
@@ -91,7 +66,8 @@ runBar("dead-ends", async ({ options, quick, log, measure }) => {
     : all.filter((_, i) => i % step === 0).slice(0, wanted);
   const walks = Number(options.get("walks") ?? 20);
   const random = uniform(Number(options.get("seed") ?? 7));
-  const results: { name: string; schema: string; texts: string[]; ajv: (string | null)[] }[] = [];
+  const results: { name: string; schema: string; texts: string[] }[] = [];
+  let slowest = 1000;
   let broken = 0;
   let schemas = 0;
   for (const { name, schema } of cases) {
@@ -102,7 +78,8 @@ runBar("dead-ends", async ({ options, quick, log, measure }) => {
       continue;
     }
     schemas++;
-    if (schemas % 50 === 0) log(`${schemas} schemas, ${broken} broken walks`);
+    if (schemas % 50 === 0) log(`${schemas} of ${cases.length} schemas, ${broken} broken walks`);
+    const began = performance.now();
     const texts: string[] = [];
     for (let i = 0; i < walks; i++)
       try {
@@ -111,13 +88,12 @@ runBar("dead-ends", async ({ options, quick, log, measure }) => {
         broken++;
         log(`${name}: ${(error as Error).stack?.slice(0, 700)}`);
       }
-    const validate = ajvFor(schema);
-    const ajv = texts.map((text) =>
-      !validate || validate(JSON.parse(text))
-        ? null
-        : (validate.errors?.map((error) => `${error.instancePath} ${error.message}`).join("; ") ?? "?"),
-    );
-    results.push({ name, schema, texts, ajv });
+    results.push({ name, schema, texts });
+    const took = performance.now() - began;
+    if (took > slowest) {
+      slowest = took;
+      log(`${name}: ${(took / 1000).toFixed(1)} s`);
+    }
   }
   measure({
     name: `walks that break a promise, on ${schemas} schemas`,
@@ -126,40 +102,31 @@ runBar("dead-ends", async ({ options, quick, log, measure }) => {
     bar: "0",
     pass: broken === 0,
   });
-  const python = join(root, "bench/.venv/bin/python");
-  const input = results.map(({ schema, texts }) => JSON.stringify({ schema, texts })).join("\n");
-  const ran = existsSync(python)
-    ? spawnSync(python, [join(root, "bench/structured/validate.py")], { input, encoding: "utf8", maxBuffer: 1 << 28 })
-    : undefined;
-  const second =
-    ran?.status === 0
-      ? ran.stdout
-          .trim()
-          .split("\n")
-          .map((line) => JSON.parse(line) as (string | null)[])
-      : undefined;
-  if (ran && !second) log(ran.stderr.slice(-1000));
+  const judged = judge(results);
+  const both = judged.some((list) => list.some(({ jsonschema }) => jsonschema !== undefined));
   let wrong = 0;
   let disagree = 0;
-  for (const [i, { name, texts, ajv }] of results.entries())
+  for (const [i, { name, texts }] of results.entries())
     for (const [j, text] of texts.entries()) {
-      const [first, other] = [ajv[j], second?.[i]?.[j]];
-      if (!first && !other) continue;
-      if (first && other) wrong++;
+      const { ajv, jsonschema } = judged[i]![j]!;
+      if (!ajv && !jsonschema) continue;
+      // a validator that cannot judge a text does not acquit it
+      if ((ajv || ajv === undefined) && (jsonschema || jsonschema === undefined)) wrong++;
       else disagree++;
-      log(`${name}: Ajv: ${first ?? "valid"}; jsonschema: ${other ?? "valid"}: ${text.slice(0, 400)}`);
+      const word = (said: string | null | undefined) => (said === undefined ? "cannot tell" : (said ?? "valid"));
+      log(`${name}: Ajv: ${word(ajv)}; jsonschema: ${word(jsonschema)}: ${text.slice(0, 400)}`);
     }
   const total = results.reduce((sum, { texts }) => sum + texts.length, 0);
   measure({
-    name: `texts that both validators refuse, of ${total}`,
-    value: second ? wrong : null,
+    name: `texts that no validator accepts, of ${total}`,
+    value: both ? wrong : null,
     unit: "texts",
     bar: "0",
-    pass: second ? wrong === 0 : null,
+    pass: both ? wrong === 0 : null,
   });
   measure({
     name: "texts on which they disagree (listed)",
-    value: second ? disagree : null,
+    value: both ? disagree : null,
     unit: "texts",
     pass: null,
   });

@@ -30,10 +30,13 @@ export const hostileSchemas: Readonly<Record<string, Make>> = {
     oneOf: range(30).map((i) => ({ type: "object", properties: { [`p${i}`]: { type: "integer" } } })),
   })),
   "nested anyOf that doubles": schema(() => {
-    let inner: unknown = { type: "integer" };
+    const level = (i: number) => ({ $ref: `#/definitions/level${i}` });
+    const definitions: Record<string, unknown> = { level0: { type: "integer" } };
     for (const i of range(24))
-      inner = { anyOf: [{ not: { not: inner } }, { type: "array", items: inner, minItems: i }] };
-    return inner;
+      definitions[`level${i + 1}`] = {
+        anyOf: [{ not: { not: level(i) } }, { type: "array", items: level(i), minItems: i }],
+      };
+    return { ...level(24), definitions };
   }),
   "not of many properties": schema(() => ({
     not: { properties: Object.fromEntries(range(200).map((i) => [`k${i}`, { type: "string" }])) },

@@ -11,4 +11,12 @@ describe("patience", () => {
     patience.begin();
     for (let i = 0; i < 5000; i++) patience.spend();
   });
+
+  it("does not count the time for which the process does not compute", () => {
+    const patience = new Patience(20);
+    patience.begin();
+    patience.spend(2000);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    patience.spend(2000);
+  });
 });

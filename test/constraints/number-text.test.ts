@@ -4,7 +4,9 @@
  */
 import { describe, expect, it } from "vitest";
 import { decimal } from "../../src/decode/constraints/json/decimal.ts";
-import { type NumberSet, reaches, someNumber } from "../../src/decode/constraints/json/number-set.ts";
+import { numberEnd } from "../../src/decode/constraints/json/number-end.ts";
+import { reaches } from "../../src/decode/constraints/json/number-reach.ts";
+import { type NumberSet, someNumber } from "../../src/decode/constraints/json/number-set.ts";
 import { NumberText } from "../../src/decode/constraints/json/number-text.ts";
 
 const number = (value: number | undefined) => (value === undefined ? undefined : decimal(BigInt(value)));
@@ -76,5 +78,53 @@ describe("digits of a bounded number", () => {
       }
     expect(wrong).toEqual([]);
     expect(byKind.size + alike).toBeGreaterThan(0);
+  });
+});
+
+describe("ends of a number that was begun", () => {
+  const alphabet = "0123456789.e-";
+  const states = (set: NumberSet, depth: number): NumberText[] => {
+    let level = [NumberText.start(set)];
+    const all: NumberText[] = [];
+    for (let i = 0; i < depth; i++) {
+      level = level.flatMap((state) => [...alphabet].flatMap((character) => behind(state, character) ?? []));
+      all.push(...level);
+    }
+    return all;
+  };
+  const shortest = (state: NumberText, most: number): number => {
+    let level = [state];
+    for (let length = 0; length <= most; length++) {
+      if (level.some(({ accepted }) => accepted)) return length;
+      level = level.flatMap((at) => [...alphabet].flatMap((character) => behind(at, character) ?? []));
+    }
+    return most + 1;
+  };
+  const tiny = decimal(1n, -30);
+  const odd: NumberSet[] = [
+    [{ step: tiny, low: decimal(1n, -1), high: decimal(2n, -1) }],
+    [{ step: decimal(1n), low: decimal(10n ** 300n - 1n), high: decimal(1n, 300) }],
+    [{ step: decimal(125n, -3), low: decimal(7n), high: decimal(8n) }],
+    [{ low: decimal(314159n, -5), high: decimal(31416n, -4), lowOpen: true }],
+    [{ low: decimal(-2n, -5), high: decimal(-1n, -5), highOpen: true }],
+    [3n, 17n, 250n, -4n].map((n) => ({ low: decimal(n), high: decimal(n) })),
+    [
+      { low: decimal(7n, 3), high: decimal(7n, 3) },
+      { low: decimal(2n, -7), high: decimal(2n, -7) },
+    ],
+    [{ step: decimal(7n), notSteps: [decimal(2n)], low: decimal(50n), high: decimal(100n) }],
+  ];
+
+  it.each([...odd, ...withMembers].map((set, i) => [i, set] as const))("set %i", { timeout: 120_000 }, (i, set) => {
+    const wrong: string[] = [];
+    for (const state of states(set, i < odd.length ? 3 : 2)) {
+      const end = numberEnd(state);
+      if (end === undefined || !behind(state, end)?.accepted) wrong.push(`${state.text} has no end: ${end}`);
+      else if (end.length > 1) {
+        const most = Math.min(end.length - 1, 2);
+        if (shortest(state, most) <= most) wrong.push(`${state.text} ends with ${end}`);
+      }
+    }
+    expect(wrong).toEqual([]);
   });
 });

@@ -15,6 +15,7 @@ import { Solver } from "./json/solver.ts";
 import { type Track, Tracks } from "./json/track.ts";
 import { Lexer } from "./lexer/lexer.ts";
 import { MaskBuilder } from "./mask-builder.ts";
+import { Patience } from "./patience.ts";
 import type { Position } from "./position.ts";
 import { compilePattern } from "./regex/compile-pattern.ts";
 import { Regexes } from "./regex/regex.ts";
@@ -69,17 +70,28 @@ const spacings: Readonly<Record<Whitespace, Spacing>> = {
 
 /** Terms, formulas and automata that compiled schemas share. */
 class Universe {
-  readonly regexes = new Regexes();
-  readonly formulas = new Formulas(this.regexes);
-  readonly solver = new Solver(this.formulas);
-  readonly formats = new Formats(this.regexes);
-  readonly jsonLexer = new Lexer(this.regexes, true);
-  readonly textLexer = new Lexer(this.regexes, false);
-  readonly tracks = new Tracks(this.solver, this.jsonLexer);
-  readonly plainTracks = new Tracks(this.solver, this.jsonLexer, true);
+  readonly regexes: Regexes;
+  readonly formulas: Formulas;
+  readonly solver: Solver;
+  readonly formats: Formats;
+  readonly jsonLexer: Lexer;
+  readonly textLexer: Lexer;
+  readonly tracks: Tracks;
+  readonly plainTracks: Tracks;
   readonly #starts = new Map<Track, Map<Spacing, ValuePosition>>();
 
   readonly #keys = new Map<string, string>();
+
+  constructor(patience: Patience) {
+    this.regexes = new Regexes(patience);
+    this.formulas = new Formulas(this.regexes);
+    this.solver = new Solver(this.formulas);
+    this.formats = new Formats(this.regexes);
+    this.jsonLexer = new Lexer(this.regexes, true);
+    this.textLexer = new Lexer(this.regexes, false);
+    this.tracks = new Tracks(this.solver, this.jsonLexer);
+    this.plainTracks = new Tracks(this.solver, this.jsonLexer, true);
+  }
 
   /**
    * What schemas that refer to themselves are known by, so that one that comes again has the same formulas; undefined for
@@ -140,25 +152,25 @@ const read = (value: unknown): Json => (typeof value === "string" ? readJson(val
 export class ConstraintEngine {
   readonly vocabulary: Vocabulary;
   readonly #builder: MaskBuilder;
-  #universe = new Universe();
+  readonly #patience = new Patience();
+  #universe = new Universe(this.#patience);
 
   constructor(tokenizer: TokenBytes) {
     this.vocabulary = new Vocabulary(tokenizer);
-    this.#builder = new MaskBuilder(this.vocabulary);
+    this.#builder = new MaskBuilder(this.vocabulary, this.#patience);
   }
 
   #shared(): Universe {
     if (this.#universe.full) {
-      this.#universe = new Universe();
+      this.#universe = new Universe(this.#patience);
       this.#builder.forget();
     }
-    this.#universe.regexes.patience.begin();
+    this.#patience.begin();
     return this.#universe;
   }
 
   #compiled(start: () => Position): CompiledConstraint {
-    const { patience } = this.#universe.regexes;
-    return { start: () => new TokenConstraint(this.#builder, start(), 0, patience) };
+    return { start: () => new TokenConstraint(this.#builder, start()) };
   }
 
   /**

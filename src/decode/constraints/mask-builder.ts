@@ -4,6 +4,7 @@
  */
 import type { TokenMask } from "./constraint.ts";
 import { addInside, type LexMask, lexMask } from "./lexer/lex-mask.ts";
+import { Patience } from "./patience.ts";
 import { inexact, type Keeper, type Lexical, type Position, Tape } from "./position.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -54,7 +55,11 @@ export class MaskBuilder {
   /** The shared mask that most of the current one comes from. */
   #base: Uint32Array | undefined;
 
-  constructor(readonly vocabulary: Vocabulary) {}
+  /** @param patience the patience with the call that masks are built for. */
+  constructor(
+    readonly vocabulary: Vocabulary,
+    readonly patience = new Patience(),
+  ) {}
 
   /** Overwrites a mask with the tokens that may follow a position; the tape holds the text before it. */
   fill(position: Position, mask: TokenMask, tape: Tape): void {
@@ -126,6 +131,7 @@ export class MaskBuilder {
 
   #walk(position: Position, node: number, mask: Uint32Array, tape: Tape, start: number): void {
     const { lexical } = position;
+    this.patience.spend();
     if (lexical) {
       this.#addWord(position, lexical, node, mask, tape, start);
       return;
@@ -198,6 +204,7 @@ export class MaskBuilder {
     const before = tape.length;
     let at: Position | null = position;
     for (let i = from; i < bytes.length && at; i++) {
+      this.patience.spend();
       tape.put(bytes[i]!);
       at = at.step(bytes[i]!, tape);
       tape.length++;
@@ -220,6 +227,7 @@ export class MaskBuilder {
     const { bytes, size } = this.vocabulary.suffixes;
     const tape = new Tape(false);
     const walk = (at: Position, node: number): void => {
+      this.patience.spend();
       const end = node + size[node]!;
       for (let child = node + 1; child < end; child += size[child]!) {
         tape.put(bytes[child]!);

@@ -5,7 +5,7 @@
 import { fail } from "../../util/index.ts";
 import type { Constraint, TokenMask } from "./constraint.ts";
 import type { MaskBuilder } from "./mask-builder.ts";
-import { Patience } from "./patience.ts";
+import type { Patience } from "./patience.ts";
 import { finished, type Position, Tape } from "./position.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -25,8 +25,6 @@ export class TokenConstraint implements Constraint {
   constructor(
     readonly builder: MaskBuilder,
     start: Position,
-    readonly minimumEnd = 0,
-    readonly patience = new Patience(),
   ) {
     this.#positions = [start];
     this.#lengths = [0];
@@ -36,6 +34,11 @@ export class TokenConstraint implements Constraint {
   /** The tokens that masks are made of. */
   get vocabulary(): Vocabulary {
     return this.builder.vocabulary;
+  }
+
+  /** The patience with the call that is being answered. */
+  get patience(): Patience {
+    return this.builder.patience;
   }
 
   /** Number of token ids. */
@@ -118,6 +121,7 @@ export class TokenConstraint implements Constraint {
     const bytes: number[] = [];
     let at = this.#position;
     while (!at.complete && bytes.length < maxForced) {
+      this.patience.spend();
       const byte = this.#onlyByte(at);
       if (byte < 0) break;
       tape.put(byte);
@@ -190,6 +194,7 @@ export class TokenConstraint implements Constraint {
     const tape = this.#tape;
     let found = false;
     const walk = (at: Position, below: number): void => {
+      this.patience.spend();
       const end = below + size[below]!;
       for (let child = below + 1; child < end && !found; child += size[child]!) {
         tape.put(bytes[child]!);
@@ -223,10 +228,12 @@ export class TokenConstraint implements Constraint {
     const start = tape.length;
     let at = this.#position;
     while (!at.complete) {
+      this.patience.spend();
       const bytes = at.finish();
       if (!bytes.length || tape.length - start > maxCompletion)
         fail("internal", "a constraint has no way to end the text");
       for (let i = 0; i < bytes.length; i++) {
+        this.patience.spend();
         tape.put(bytes[i]!);
         at = at.step(bytes[i]!, tape) ?? fail("internal", "a constraint's own completion is not allowed by it");
         tape.length++;
@@ -239,7 +246,7 @@ export class TokenConstraint implements Constraint {
 
   /** An independent copy of this state. */
   clone(): TokenConstraint {
-    const copy = new TokenConstraint(this.builder, this.#positions[0]!, this.minimumEnd, this.patience);
+    const copy = new TokenConstraint(this.builder, this.#positions[0]!);
     copy.#positions.push(...this.#positions.slice(1));
     copy.#lengths.push(...this.#lengths.slice(1));
     copy.#tape.bytes = this.#tape.bytes.slice();

@@ -73,6 +73,11 @@ export function compareDecimals(a: Decimal, b: Decimal): number {
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
+/** Whether two numbers are equal, told from their normal forms. */
+export function sameDecimal(a: Decimal, b: Decimal): boolean {
+  return a.exponent === b.exponent && a.units === b.units;
+}
+
 /** Both as integers over a common power of ten. */
 export function aligned(a: Decimal, b: Decimal): readonly [bigint, bigint, exponent: number] {
   const exponent = Math.min(a.exponent, b.exponent);

@@ -119,9 +119,7 @@ export function stepProperty(formulas: Formulas, formula: Formula, name: string)
       case "properties":
         return formulas.if(ruleFor(formulas, atom.data.rules!, name), atom, formulas.no);
       case "required":
-        return atom.data.names!.includes(name)
-          ? formulas.required(atom.data.names!.filter((other) => other !== name))
-          : atom;
+        return formulas.requiredWithout(atom, name);
       case "minProperties":
       case "maxProperties":
         return formulas.count(atom.kind, atom.data.low! - 1);

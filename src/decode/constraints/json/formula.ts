@@ -4,7 +4,7 @@
  */
 import type { Regexes } from "../regex/regex.ts";
 import type { Regex } from "../regex/term.ts";
-import { compareDecimals, type Decimal } from "./decimal.ts";
+import type { Decimal } from "./decimal.ts";
 import { allNumbers, complementNumbers, intersectNumbers, type NumberSet, uniteNumbers } from "./number-set.ts";
 
 /** A JSON value with exact numbers. */
@@ -56,6 +56,9 @@ export interface Payload {
   readonly numbers?: NumberSet;
   readonly rules?: PropertyRules;
   readonly names?: readonly string[];
+  /** For names that must still come: those that had to come at first, and which of these have come, as bits. */
+  readonly base?: Formula;
+  readonly come?: Uint32Array;
   /** Values that were there already. */
   readonly seen?: readonly Json[];
   target?: Formula;
@@ -266,6 +269,23 @@ export class Formulas {
     return this.#make(`r${JSON.stringify(sorted)}`, "required", [], { names: sorted });
   }
 
+  /** What is left of required names when one of them has come. */
+  requiredWithout(required: Formula, name: string): Formula {
+    const { names, come } = required.data;
+    if (!names!.includes(name)) return required;
+    if (names!.length === 1) return this.yes;
+    const base = required.data.base ?? required;
+    const bits = come?.slice() ?? new Uint32Array((base.data.names!.length + 31) >>> 5);
+    const place = base.data.names!.indexOf(name);
+    bits[place >>> 5]! |= 1 << (place & 31);
+    // long lists are told apart by what has come of them, not by their names
+    return this.#make(`R${base.id},${bits.join()}`, "required", [], {
+      names: names!.filter((other) => other !== name),
+      base,
+      come: bits,
+    });
+  }
+
   /** The language of names. */
   names(regex: Regex): Formula {
     if (regex === this.regexes.all) return this.yes;
@@ -361,9 +381,6 @@ export function canonical(value: Json): string {
   return `${units}e${exponent}`;
 }
 
-/** Whether two numbers are equal. */
-export const sameNumber = (a: Decimal, b: Decimal): boolean => compareDecimals(a, b) === 0;
-
 /** The strings that a formula over string atoms allows. */
 export function stringLanguage(regexes: Regexes, formula: Formula): StringLanguage {
   const pure = (part: Formula): Regex => {
@@ -399,8 +416,19 @@ export function stringLanguage(regexes: Regexes, formula: Formula): StringLangua
   }
 }
 
+const numberSets = new WeakMap<Formula, NumberSet>();
+
 /** The numbers that a formula over number atoms allows. */
 export function numberSet(formula: Formula): NumberSet {
+  let found = numberSets.get(formula);
+  if (!found) {
+    found = combineNumbers(formula);
+    numberSets.set(formula, found);
+  }
+  return found;
+}
+
+function combineNumbers(formula: Formula): NumberSet {
   switch (formula.kind) {
     case "true":
       return allNumbers;

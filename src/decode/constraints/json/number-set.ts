@@ -1,6 +1,6 @@
 /**
- * Sets of numbers that a schema can describe: unions of intervals with multiples, closed under intersection and complement.
- * They also tell whether digits written so far can still become a member. Knows nothing of bytes.
+ * Sets of numbers that a schema can describe: unions of intervals with multiples, closed under intersection and complement. Knows
+ * nothing of how numbers are written, but for the few that a draft tells apart by that.
  */
 import {
   aligned,
@@ -13,6 +13,7 @@ import {
   negate,
   one,
   power10,
+  sameDecimal,
   zero,
 } from "./decimal.ts";
 
@@ -71,6 +72,11 @@ function meet(a: NumberPart, b: NumberPart): NumberPart | undefined {
   const step = a.step && b.step ? leastCommonMultiple(a.step, b.step) : (a.step ?? b.step);
   const notSteps = a.notSteps || b.notSteps ? [...(a.notSteps ?? []), ...(b.notSteps ?? [])] : undefined;
   if (step && notSteps?.some((not) => isMultiple(step, not))) return undefined;
+  if (low && high && sameDecimal(low, high)) {
+    // one number: whether it is a member is known at once, and lists of others need not be carried along
+    const point: NumberPart = { low, high: low, ...(spelling ? { spelling } : {}) };
+    return inPart(a, low, undefined) && inPart(b, low, undefined) ? point : undefined;
+  }
   const except = a.except || b.except ? [...(a.except ?? []), ...(b.except ?? [])] : undefined;
   return { low, lowOpen, high, highOpen, step, notSteps, except, spelling };
 }
@@ -115,18 +121,11 @@ export function complementNumbers(set: NumberSet): NumberSet {
 
 /** Whether a part is one number, however it is spelled. */
 function isPoint({ low, high, step, notSteps, except, spelling }: NumberPart): boolean {
-  return (
-    !!low &&
-    !!high &&
-    compareDecimals(low, high) === 0 &&
-    !step &&
-    !notSteps &&
-    !except &&
-    (spelling ?? "any") === "any"
-  );
+  return !!low && !!high && sameDecimal(low, high) && !step && !notSteps && !except && (spelling ?? "any") === "any";
 }
 
-function inPart(part: NumberPart, value: Decimal, plain: boolean | undefined): boolean {
+/** Whether a number is a member of a part; `plain` as for `containsNumber`, undefined where its spelling does not count. */
+export function inPart(part: NumberPart, value: Decimal, plain: boolean | undefined): boolean {
   if (plain !== undefined && part.spelling === (plain ? "not-plain" : "plain")) return false;
   if (part.low) {
     const order = compareDecimals(value, part.low);
@@ -138,7 +137,7 @@ function inPart(part: NumberPart, value: Decimal, plain: boolean | undefined): b
   }
   if (part.step && !isMultiple(value, part.step)) return false;
   if (part.notSteps?.some((step) => isMultiple(value, step))) return false;
-  return !part.except?.some((point) => compareDecimals(point, value) === 0);
+  return !part.except?.some((point) => sameDecimal(point, value));
 }
 
 /** Whether a number is a member; `plain` says that it is spelled without fraction and exponent. */
@@ -147,7 +146,7 @@ export function containsNumber(set: NumberSet, value: Decimal, plain: boolean): 
 }
 
 /** Some member between two numbers; undefined when there is none. */
-function memberBetween(
+export function memberBetween(
   part: NumberPart,
   low: Decimal | undefined,
   lowOpen: boolean,
@@ -193,29 +192,49 @@ function memberBetween(
   return undefined;
 }
 
+/** Decimal places that are tried for a member with few digits. */
+const mostPlaces = 80;
+
+/**
+ * The member with the fewest digits in an interval of numbers that are not negative, as far as rounding finds it; undefined
+ * where it does not.
+ */
+export function shortMember(part: NumberPart, low: Decimal, high?: Decimal, highOpen = false): Decimal | undefined {
+  const both = meet(part, { low, high, highOpen });
+  if (!both) return undefined;
+  if (inPart(both, zero, undefined)) return zero;
+  const least = both.low!;
+  const from = magnitude(both.high ?? least);
+  for (let exponent = from; exponent > from - mostPlaces; exponent--) {
+    const [units, size] = aligned(least, decimal(1n, exponent));
+    let rounded = units / size;
+    if (rounded * size < units || (both.lowOpen && rounded * size === units)) rounded++;
+    const value = decimal(rounded, exponent);
+    if (inPart(both, value, undefined)) return value;
+    if (exponent < least.exponent && (!both.high || exponent < both.high.exponent)) break;
+  }
+  return undefined;
+}
+
 /** Some member with a short spelling; undefined when there is none. */
 export function someNumber(set: NumberSet): { readonly value: Decimal; readonly part: NumberPart } | undefined {
   for (const part of set) {
     const small = [0n, 1n, -1n, 2n].map((n) => decimal(n)).find((n) => inPart(part, n, undefined));
     const value = small ?? memberBetween(part, undefined, false, undefined, false);
-    if (value) return { value, part };
+    if (!value) continue;
+    if (value.size < longNumber) return { value, part };
+    const negative = value.units < 0n;
+    const shorter = shortMember(negative ? mirrored(part) : part, zero);
+    return { value: shorter ? (negative ? negate(shorter) : shorter) : value, part };
   }
   return undefined;
 }
 
-/** Digits written so far: a value whose digits begin with these, at any scale. */
-export interface Prefix {
-  readonly negative: boolean;
-  /** Undefined when no digit was written yet. */
-  readonly digits: bigint | undefined;
-  /** Whether neither point nor exponent was written. */
-  readonly plain: boolean;
-  /** Whether only a point or an exponent may follow: the integer part is a single zero. */
-  readonly zero: boolean;
-}
+/** Numbers of so many digits are worth a search for a shorter one. */
+const longNumber = 8;
 
 /** The mirror image of a part. */
-function mirrored(part: NumberPart): NumberPart {
+export function mirrored(part: NumberPart): NumberPart {
   return {
     ...part,
     low: part.high && negate(part.high),
@@ -224,89 +243,6 @@ function mirrored(part: NumberPart): NumberPart {
     highOpen: part.lowOpen,
     except: part.except?.map(negate),
   };
-}
-
-/** Whether every further digit keeps a member in reach, so that nothing need be checked. */
-export function endless(set: NumberSet, negative: boolean): boolean {
-  return set.some((part) => !(negative ? part.low : part.high) && part.spelling !== "plain");
-}
-
-function reachesPart(original: NumberPart, { negative, digits, plain, zero: onlyZero }: Prefix): boolean {
-  const part = negative ? mirrored(original) : original;
-  if (part.spelling === "plain" && !plain) return false;
-  if (digits === undefined) return memberBetween(part, zero, false, undefined, false) !== undefined;
-  if (digits === 0n) {
-    if (onlyZero && part.spelling === "plain") return inPart(part, zero, true);
-    return memberBetween(part, zero, false, undefined, false) !== undefined;
-  }
-  if (part.high && compareDecimals(part.high, zero) <= 0) return false;
-  const first = decimal(digits);
-  const leading = magnitude(first);
-  const step = part.step;
-  const least = [part.low, step]
-    .filter((d) => d && d.units > 0n)
-    .sort((a, b) => compareDecimals(a!, b!))
-    .at(-1);
-  let from: number;
-  if (least) from = magnitude(least) - leading - 1;
-  else if (part.high) from = magnitude(part.high) - leading - 2;
-  else return true;
-  const to = part.high
-    ? magnitude(part.high) - leading
-    : Math.max(from + 1, (step ? magnitude(step) : from) + 2, from + 3);
-  if (part.spelling === "plain") from = Math.max(from, 0);
-  for (let k = from; k <= to; k++)
-    if (memberBetween(part, decimal(digits, k), false, decimal(digits + 1n, k), true)) return true;
-  return false;
-}
-
-/** Whether digits written so far can still become a member. */
-export function reaches(set: NumberSet, prefix: Prefix): boolean {
-  return set.some((part) => reachesPart(part, prefix));
-}
-
-/** Largest number of digits of an exponent. */
-export const maxExponentDigits = 3;
-
-/** Whether `units × 10^(scale + e)` is a member for an exponent e that begins with some digits. */
-export function reachesExponent(
-  set: NumberSet,
-  units: bigint,
-  scale: number,
-  sign: "" | "+" | "-",
-  begun: string,
-): boolean {
-  const base = decimal(units, scale);
-  const candidates: number[] = [];
-  if (base.units === 0n) candidates.push(0);
-  else {
-    const near = new Set<number>([0]);
-    for (const { low, high, step } of set)
-      for (const bound of [low, high, step]) if (bound) near.add(magnitude(bound) - magnitude(base));
-    const reach = 70 + base.size + Math.max(0, ...set.map(({ step }) => (step ? step.size * 4 : 0)));
-    for (const middle of near) for (let d = 0; d <= reach; d++) candidates.push(middle + d, middle - d);
-  }
-  const seen = new Set<number>();
-  const members = (e: number): boolean => {
-    if (seen.has(e)) return false;
-    seen.add(e);
-    return containsNumber(set, decimal(units, scale + e), false);
-  };
-  const fits = (e: number): boolean => {
-    if (sign === "-" ? e > 0 : sign === "+" || begun ? e < 0 : false) return false;
-    const text = String(Math.abs(e));
-    for (let pad = text; pad.length <= maxExponentDigits; pad = `0${pad}`) if (pad.startsWith(begun)) return true;
-    return false;
-  };
-  if (base.units === 0n) return members(0);
-  if (candidates.some((e) => fits(e) && members(e))) return true;
-  // far from every bound only the exponents that begin this way are left
-  for (let more = 0; more <= maxExponentDigits - begun.length; more++)
-    for (let i = 0; i < 10 ** more; i += 10 ** Math.max(0, more - 1)) {
-      const text = begun + (more ? String(i).padStart(more, "0") : "");
-      if (text && members(sign === "-" ? -Number(text) : Number(text))) return true;
-    }
-  return false;
 }
 
 /** A spelling for a member of a part. */

@@ -3,15 +3,8 @@
  * have at most three digits. Knows nothing of what stands around the number.
  */
 import { compareDecimals, type Decimal, decimal, negate, one, power10 } from "./decimal.ts";
-import {
-  allNumbers,
-  containsNumber,
-  endless,
-  maxExponentDigits,
-  type NumberSet,
-  reaches,
-  reachesExponent,
-} from "./number-set.ts";
+import { endless, maxExponentDigits, type Prefix, reaches, reachesExponent } from "./number-reach.ts";
+import { allNumbers, containsNumber, type NumberSet } from "./number-set.ts";
 
 type Phase = "start" | "minus" | "zero" | "digits" | "point" | "fraction" | "e" | "sign" | "exponent";
 
@@ -101,6 +94,20 @@ export class NumberText {
     return this.phase === "zero" || this.phase === "digits";
   }
 
+  /** The digits so far, while there is no exponent. */
+  get prefix(): Prefix {
+    const { text, phase } = this;
+    const negative = text.startsWith("-");
+    const [whole, fraction = ""] = text.split(".") as [string, string?];
+    const digits = (negative ? whole.slice(1) : whole) + fraction;
+    return {
+      negative,
+      digits: digits ? BigInt(digits) : undefined,
+      plain: phase === "minus" || this.plain,
+      zero: phase === "zero",
+    };
+  }
+
   /** The number, when it has ended. */
   get value(): Decimal {
     if (!this.#value) {
@@ -183,7 +190,7 @@ export class NumberText {
     const { set, text, phase } = this;
     if (set === allNumbers) return true;
     const negative = text.startsWith("-");
-    if (phase === "minus") return reaches(set, { negative, digits: undefined, plain: true, zero: false });
+    if (phase === "minus") return reaches(set, this.prefix);
     if (phase !== "e" && phase !== "sign" && phase !== "exponent") {
       if (this.#free) return true;
       const reach = phase === "digits" && text.length < longestDigits ? reachOf(set, negative) : null;
@@ -193,10 +200,7 @@ export class NumberText {
         // an exponent can take back zeros at the end, and more where parts of one count
         return !reach.whole || within(digits.replace(/0+$/, ""), reach);
       }
-      const [whole, fraction = ""] = text.split(".") as [string, string?];
-      const digits = BigInt((negative ? whole.slice(1) : whole) + fraction);
-      const plain = phase === "zero" || phase === "digits";
-      return reaches(set, { negative, digits, plain, zero: phase === "zero" });
+      return reaches(set, this.prefix);
     }
     const [mantissa, exponent = ""] = text.toLowerCase().split("e") as [string, string?];
     const [whole, fraction = ""] = mantissa.split(".") as [string, string?];

@@ -2,11 +2,11 @@
  * Places inside strings, numbers and words of a JSON text. They know the place that the value stands in, and nothing of
  * objects and arrays.
  */
+import { fail } from "../../../util/index.ts";
 import { finishWord } from "../lexer/finish-word.ts";
 import type { Lexer, LexState } from "../lexer/lexer.ts";
 import type { Keeper, Lexical, Position, Tape } from "../position.ts";
-import { decimal } from "./decimal.ts";
-import { containsNumber, maxExponentDigits } from "./number-set.ts";
+import { numberEnd } from "./number-end.ts";
 import type { NumberText } from "./number-text.ts";
 import type { Place } from "./place.ts";
 import type { StringMachine, Track } from "./track.ts";
@@ -123,6 +123,7 @@ export class NumberPosition implements Position {
   }
 
   step(byte: number, tape: Tape): Position | null {
+    this.track.tracks.patience.spend(this.number.set.length);
     const next = this.number.step(byte);
     if (next) return new NumberPosition(this.place, this.track, next);
     // nothing ends a number but what follows it
@@ -133,50 +134,14 @@ export class NumberPosition implements Position {
   finish(): ArrayLike<number> {
     const { number, place } = this;
     // a step that leaves the number: what follows it finishes the rest
-    const digits = shortestEnd(number);
-    return digits.length || place.outermost
-      ? digits
+    const rest = numberEnd(number);
+    if (rest === undefined)
+      fail("internal", `no number of its set begins with ${number.text}, which was said to be possible`);
+    return rest || place.outermost
+      ? [...rest].map((character) => character.charCodeAt(0))
       : place.done(this.track.numberTruth(number), vagueTape, 0).finish();
   }
 }
-
-/** Fewest characters that make a number a member of its set: an exponent, or further digits where these are as short. */
-function shortestEnd(number: NumberText): number[] {
-  if (number.accepted) return [];
-  const zero = number.phase === "point" ? number.step(digitZero) : null;
-  if (zero) return [digitZero, ...shortestEnd(zero)];
-  const exponent = shortestExponent(number);
-  let level: { at: NumberText; bytes: number[] }[] = [{ at: number, bytes: [] }];
-  while (level.length && (!exponent || level[0]!.bytes.length + 1 < exponent.length)) {
-    const next: typeof level = [];
-    for (const { at, bytes } of level)
-      for (const byte of numberBytes) {
-        const after = at.step(byte);
-        if (!after) continue;
-        if (after.accepted) return [...bytes, byte];
-        if (next.length < widestSearch) next.push({ at: after, bytes: [...bytes, byte] });
-      }
-    level = next;
-  }
-  return exponent ?? [];
-}
-
-/** Unfinished numbers that are followed at each length. */
-const widestSearch = 200;
-const digitZero = 48;
-
-/** The shortest exponent that makes a number a member; undefined when there is none, or none can follow here. */
-function shortestExponent({ ended, phase, set, value }: NumberText): number[] | undefined {
-  if (!ended || phase === "exponent") return undefined;
-  for (let digits = 1; digits <= maxExponentDigits; digits++)
-    for (const sign of ["", "-"])
-      for (let e = digits === 1 ? 0 : 10 ** (digits - 1); e < 10 ** digits; e++)
-        if (containsNumber(set, decimal(value.units, value.exponent + (sign ? -e : e)), false))
-          return [...new TextEncoder().encode(`e${sign}${e}`)];
-  return undefined;
-}
-
-const numberBytes = [...new TextEncoder().encode("0123456789.-")];
 
 /** Inside `null`, `true` or `false`. */
 export class LiteralPosition implements Position {

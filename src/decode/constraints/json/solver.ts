@@ -4,14 +4,22 @@
  */
 import { fail } from "../../../util/index.ts";
 import type { Regex } from "../regex/term.ts";
-import { branchesOf } from "./branches.ts";
+import { branchesOf, easiestBranch } from "./branches.ts";
 import { decimalText } from "./decimal.ts";
 import { addSeen, hasAtom, holdsAtEnd, project, ruleFor, stepItem, stepProperty } from "./derive.ts";
-import { type Formula, type Formulas, numberSet, type StringLanguage, stringLanguage, types } from "./formula.ts";
+import {
+  canonical,
+  type Formula,
+  type Formulas,
+  numberSet,
+  type StringLanguage,
+  stringLanguage,
+  types,
+} from "./formula.ts";
 import { someNumber, spell } from "./number-set.ts";
 import { readJson } from "./read-json.ts";
 import type { Seen } from "./seen.ts";
-import { alternativesOf, waysOf } from "./split.ts";
+import { alternativesOf, finiteValues, waysOf } from "./split.ts";
 
 /** What ends an object or array: children to write, each a value of its formula. */
 export interface Plan {
@@ -360,8 +368,14 @@ export class Solver {
       (formula.kind === "and" ? formula.parts : [formula]).filter(({ simple }) => simple),
     );
     const least = holdsAtEnd(certain) ? { cost: 2, steps: [] } : this.#simpleObject(certain, seen);
-    const first = least && this.#follow(formula, least, 0, [], names, { left: 60 });
+    const first = least && this.#follow(formula, least, 0, [], [], { left: 60 });
     if (first) return first;
+    const easiest = easiestBranch(this.formulas, formula);
+    const plan = easiest.simple && this.#simpleObject(easiest, seen);
+    const second = plan && this.#follow(formula, plan, 0, [], [], { left: 60 });
+    if (second) return second;
+    const third = least && this.#follow(formula, least, 0, [], names, { left: 60 });
+    if (third) return third;
     for (const branch of branchesOf(this.formulas, formula).list.slice(0, maxGuesses)) {
       if (!branch.simple || branch === certain) continue;
       const plan = holdsAtEnd(branch) ? { cost: 2, steps: [] } : this.#simpleObject(branch, seen);
@@ -382,6 +396,7 @@ export class Solver {
     if (i === plan.steps.length) {
       const cost = done.reduce((sum, { name, goal }) => sum + name!.length + 6 + this.cost(goal), 2);
       if (holdsAtEnd(formula)) return { cost, steps: done };
+      if (!names.length) return null;
       // a few more properties may still make it true
       const written = new Set(done.map(({ name }) => name!));
       const more = names.filter((name) => !written.has(name));
@@ -412,12 +427,39 @@ export class Solver {
     const outer = this.#taint;
     this.#taint = Infinity;
     const special = !formula.simple || hasAtom(formula, "contains") || hasAtom(formula, "unique");
-    const plan = special
-      ? this.#search(formula, Infinity, (at) => ({ pending: stepItem(this.formulas, at), skip: false }))
-      : this.#simpleArray(formula);
+    const listed = special ? this.#listedItems(formula) : undefined;
+    const plan =
+      listed !== undefined
+        ? listed
+        : special
+          ? this.#search(formula, Infinity, (at) => ({ pending: stepItem(this.formulas, at), skip: false }))
+          : this.#simpleArray(formula);
     if (plan || this.#taint === Infinity) this.#plans.set(formula, plan);
     this.#taint = Math.min(outer, this.#taint);
     return plan;
+  }
+
+  /** A plan where items must differ and are all of one list of scalars: any of those left will do. Undefined for other arrays. */
+  #listedItems(formula: Formula): Plan | null | undefined {
+    const atoms = formula.kind === "and" ? formula.parts : [formula];
+    const items: Formula[] = [];
+    const seen = new Set<string>();
+    let [least, most] = [0, Infinity];
+    for (const { kind, parts, data } of atoms) {
+      if (kind === "minItems") least = Math.max(least, data.low!);
+      else if (kind === "maxItems") most = Math.min(most, data.low!);
+      else if (kind === "unique") for (const value of data.seen!) seen.add(canonical(value));
+      else if (kind === "items" && parts.length === 1) items.push(parts[0]!);
+      else return undefined;
+    }
+    const values = finiteValues(this.formulas.and(items));
+    if (!values) return undefined;
+    const left = new Map(values.map((value) => [canonical(value), value] as const));
+    for (const key of seen) left.delete(key);
+    if (left.size < least || least > most) return null;
+    const cheapest = [...left].sort(([a], [b]) => a.length - b.length).slice(0, least);
+    const steps = cheapest.map(([, value]) => ({ goal: this.formulas.oneOf([value]), times: 1 }));
+    return { cost: steps.reduce((sum, { goal }) => sum + this.cost(goal) + 2, 2), steps };
   }
 
   #simpleArray(formula: Formula): Plan | null {

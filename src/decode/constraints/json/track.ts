@@ -4,6 +4,7 @@
  */
 
 import type { Lexer, LexState } from "../lexer/lexer.ts";
+import type { Patience } from "../patience.ts";
 import type { Regex } from "../regex/term.ts";
 import { addSeen, assign, childrenOf, hasAtom, holdsAtEnd, project, stepItem, stepProperty } from "./derive.ts";
 import { canonical, Formula, type Formulas, type Json, numberSet, stringLanguage, types } from "./formula.ts";
@@ -11,7 +12,7 @@ import { containsNumber, intersectNumbers, type NumberSet, plainIntegers } from 
 import { NumberText } from "./number-text.ts";
 import { readJson } from "./read-json.ts";
 import { Seen } from "./seen.ts";
-import type { Solver } from "./solver.ts";
+import type { NameClass, Solver } from "./solver.ts";
 import { alternativesOf, finiteValues, waysOf } from "./split.ts";
 
 /** Truth of the watched formulas, in their order. */
@@ -33,6 +34,12 @@ export interface KeyMachine {
   readonly start: LexState | null;
   /** Kinds of names that no rule mentions, by label minus 2. */
   readonly others: readonly Step[];
+}
+
+/** Declared names that may come, and the kinds of the others. */
+interface NamePlan {
+  readonly names: readonly string[];
+  readonly others: readonly NameClass[];
 }
 
 /** A property or an item that may come. */
@@ -57,6 +64,7 @@ const maxPlaces = 300_000;
 export class Tracks {
   readonly #known = new Map<string, Track>();
   readonly #firstSeen = new Map<string, Seen>();
+  readonly #namePlans = new Map<Formula, NamePlan>();
   /** Places in texts that were made so far. */
   places = 0;
 
@@ -72,6 +80,22 @@ export class Tracks {
     return this.places < maxPlaces;
   }
 
+  /** Names that may come where a conjunction of rules says all: what is required besides does not change them. */
+  namePlan(rules: Formula): NamePlan {
+    let plan = this.#namePlans.get(rules);
+    if (!plan) {
+      const { solver, formulas } = this;
+      const names = solver.declaredNames(rules).filter((name) => {
+        solver.allow(maxStepWork);
+        const step = stepProperty(formulas, rules, name);
+        return step !== formulas.no && solver.cost(formulas.and(childrenOf(step))) < Infinity;
+      });
+      plan = { names, others: solver.otherNames(rules) };
+      this.#namePlans.set(rules, plan);
+    }
+    return plan;
+  }
+
   /** Names with one more. */
   seenWith(name: string, before: Seen | undefined): Seen {
     const known = before ? before.next : this.#firstSeen;
@@ -81,6 +105,11 @@ export class Tracks {
       if (this.keeps) known.set(name, seen);
     }
     return seen;
+  }
+
+  /** The patience with the call that is being answered. */
+  get patience(): Patience {
+    return this.formulas.regexes.patience;
   }
 
   /** Formulas that the tracks are made of. */
@@ -110,6 +139,23 @@ export class Track {
   readonly #machines = new Map<Seen | undefined, KeyMachine>();
   #anyway: boolean | undefined;
   #keys: { names: readonly string[]; others: readonly { regex: Regex; step: Step }[] } | undefined;
+  /**
+   * The rules of an object that is a conjunction and counts nothing, without what has come of the required names: which names may
+   * come depends on them alone, and every such name leaves an object that can be ended. Undefined for other objects.
+   */
+  get #rules(): Formula | undefined {
+    if (this.#foundRules === undefined) {
+      const { goal, watched, tracks } = this;
+      const counts = hasAtom(goal, "minProperties") || hasAtom(goal, "maxProperties");
+      const atoms = goal.kind === "and" ? goal.parts : [goal];
+      this.#foundRules =
+        goal.simple && !watched.length && !counts
+          ? tracks.formulas.and(atoms.map((part) => part.data.base ?? part))
+          : null;
+    }
+    return this.#foundRules ?? undefined;
+  }
+  #foundRules: Formula | null | undefined;
   /** Whether items must differ, so that their values must be read. */
   readonly readsItems: boolean;
 
@@ -223,7 +269,8 @@ export class Track {
     const goal = stepProperty(formulas, this.goal, name);
     const watched = this.watched.map((formula) => stepProperty(formulas, formula, name));
     const after = dependent ? this.tracks.seenWith(name, seen) : undefined;
-    step = this.#step(goal, watched, (formula) => solver.objectPlan(formula, after) !== null);
+    const viable = this.#rules ? () => true : (formula: Formula) => solver.objectPlan(formula, after) !== null;
+    step = this.#step(goal, watched, viable);
     if (!dependent) this.#properties.set(name, step);
     return step;
   }
@@ -318,6 +365,15 @@ export class Track {
     const { regexes } = formulas;
     const dependent = solver.dependsOnSeen(this.goal);
     let plan = dependent ? undefined : this.#keys;
+    if (!plan && this.#rules) {
+      const { names, others } = this.tracks.namePlan(this.#rules);
+      const steps = others.map(({ regex, example }) => ({ regex, step: this.property(example, seen) }));
+      this.#keys = {
+        names,
+        others: steps.filter((other): other is { regex: Regex; step: Step } => other.step !== null),
+      };
+      plan = this.#keys;
+    }
     if (!plan) {
       const declared = new Set(solver.declaredNames(this.goal));
       for (const formula of this.watched) for (const name of solver.declaredNames(formula)) declared.add(name);

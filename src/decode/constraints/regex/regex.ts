@@ -23,21 +23,30 @@ function compareWords(a: string, b: string): number {
 
 /** Makes terms, and keeps one of each. */
 export class Regexes {
-  /** The patience with the call that is being answered. */
-  readonly patience = new Patience();
   #terms = new Map<string, Regex>();
   #wordLists = new Map<readonly string[], number>();
   #next = 0;
   #transient = 0;
   readonly #judges = new Map<WordJudge, Regex>();
+  /** The patience with the call that is being answered. */
+  readonly patience: Patience;
   /** No word at all. */
-  readonly none = new Regex(this.#next++, "none", false);
+  readonly none: Regex;
   /** The empty word alone. */
-  readonly empty = new Regex(this.#next++, "empty", true);
+  readonly empty: Regex;
   /** Any one character. */
-  readonly any = this.set(anyChar);
+  readonly any: Regex;
   /** Every word. */
-  readonly all = this.loop(this.any, 0, Infinity);
+  readonly all: Regex;
+
+  /** @param patience ends calls that would not end; shared with whatever else answers them. */
+  constructor(patience = new Patience()) {
+    this.patience = patience;
+    this.none = new Regex(this.#next++, "none", false);
+    this.empty = new Regex(this.#next++, "empty", true);
+    this.any = this.set(anyChar);
+    this.all = this.loop(this.any, 0, Infinity);
+  }
 
   /** Terms that are kept: what memory depends on. */
   get size(): number {

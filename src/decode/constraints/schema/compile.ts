@@ -3,7 +3,7 @@
  * none of its business.
  */
 import { fail } from "../../../util/index.ts";
-import { compareDecimals, type Decimal, zero } from "../json/decimal.ts";
+import { compareDecimals, type Decimal, magnitude, zero } from "../json/decimal.ts";
 import { project } from "../json/derive.ts";
 import { type Formula, type Formulas, type Json, stringLanguage, types } from "../json/formula.ts";
 import { plainIntegers, wholeNumbers } from "../json/number-set.ts";
@@ -27,6 +27,9 @@ const isObject = (node: Json | undefined): node is SchemaObject => node instance
 const isList = (node: Json | undefined): node is readonly Json[] => Array.isArray(node);
 const isNumber = (node: Json | undefined): node is Decimal =>
   typeof node === "object" && node !== null && "units" in node;
+
+/** Bounds may have leading digits as far from the point as this. */
+const maxMagnitude = 900;
 
 /** A schema at its place, and the resources that led there. */
 export interface Place extends Located {
@@ -192,6 +195,11 @@ export class SchemaCompiler {
   #numbers(node: SchemaObject, place: Place, parts: Formula[]): void {
     const number = (keyword: string): Decimal | undefined => {
       const value = node.get(keyword);
+      if (isNumber(value) && Math.abs(magnitude(value)) > maxMagnitude)
+        fail(
+          "unsupported",
+          `${keyword} at ${place.pointer} is beyond 10^±${maxMagnitude}: no exponent of a text reaches it`,
+        );
       if (value === undefined || isNumber(value)) return value;
       if (typeof value === "boolean" && keyword.startsWith("exclusive")) return undefined;
       return this.#wrong(place, keyword, "a number");
