@@ -34,10 +34,9 @@ import {
   shakespeareData,
   spread,
   testLaw,
-  textPairRecipes,
+  textPairFor,
   toyLaw,
   toyPair,
-  trainTextPair,
 } from "bletchley/papers";
 import { cacheFolder } from "bletchley/sources";
 import { Random } from "bletchley/util";
@@ -127,18 +126,7 @@ async function run(context: PaperContext): Promise<void> {
   await exactTexts(context);
   syntheticPairs(context);
 
-  const recipe = textPairRecipes[context.profile];
-  const pair = await trainTextPair({
-    text: await context.text(shakespeareData.path),
-    recipe,
-    folder: cacheFolder("papers", "pairs"),
-    signal: context.signal,
-    onProgress: (task, done, total) => context.progress(task, done, total),
-  });
-  context.log(`held out: target ${pair.losses.target.toFixed(3)}, draft ${pair.losses.draft.toFixed(3)} nats a token`);
-  const windows = Array.from({ length: Math.floor(pair.heldOut.length / 64) }, (_, i) => [
-    ...pair.heldOut.subarray(64 * i, 64 * i + 64),
-  ]);
+  const { pair, windows } = await textPairFor(context, cacheFolder("papers", "pairs"));
   const draft = await pair.load("draft");
   const target = await pair.load("target");
   await using model = await loadModel(pair.targetPath, {

@@ -29,10 +29,9 @@ import {
   shakespeareData,
   spread,
   testLaw,
-  textPairRecipes,
+  textPairFor,
   toyLaw,
   toyPair,
-  trainTextPair,
 } from "bletchley/papers";
 import { cacheFolder } from "bletchley/sources";
 import { NDArray, Random } from "bletchley/util";
@@ -48,18 +47,7 @@ async function run(context: PaperContext): Promise<void> {
   residuals(context);
   syntheticPairs(context);
 
-  const text = await context.text(shakespeareData.path);
-  const pair = await trainTextPair({
-    text,
-    recipe: textPairRecipes[context.profile],
-    folder: cacheFolder("papers", "pairs"),
-    signal: context.signal,
-    onProgress: (task, done, total) => context.progress(task, done, total),
-  });
-  context.log(`held out: target ${pair.losses.target.toFixed(3)}, draft ${pair.losses.draft.toFixed(3)} nats a token`);
-  const windows = Array.from({ length: Math.floor(pair.heldOut.length / 64) }, (_, i) => [
-    ...pair.heldOut.subarray(64 * i, 64 * i + 64),
-  ]);
+  const { pair, windows } = await textPairFor(context, cacheFolder("papers", "pairs"));
   const draft = await pair.load("draft");
   const target = await pair.load("target");
   try {
@@ -76,7 +64,7 @@ async function run(context: PaperContext): Promise<void> {
     await draft.dispose();
     await target.dispose();
   }
-  if (context.profile !== "smoke") await verifierTime(context, text);
+  if (context.profile !== "smoke") await verifierTime(context, await context.text(shakespeareData.path));
 }
 
 async function exactTokens(context: PaperContext): Promise<void> {

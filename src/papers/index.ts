@@ -37,6 +37,7 @@ export {
   type TextPair,
   type TextPairOptions,
   type TextPairRecipe,
+  textPairFor,
   textPairRecipes,
   trainTextPair,
 } from "./text-pair.ts";

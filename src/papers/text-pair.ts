@@ -21,7 +21,7 @@ import { crossEntropy, type Tensor } from "../tensor/index.ts";
 import { numberedBatches, Trainer, TrainStep } from "../train/index.ts";
 import { memorySource } from "../util/bytes.ts";
 import { fail } from "../util/errors.ts";
-import type { DataNeed } from "./card.ts";
+import type { DataNeed, PaperContext } from "./card.ts";
 
 /** What a card needs to train pairs. */
 export const shakespeareData: DataNeed = {
@@ -252,4 +252,26 @@ export async function trainTextPair(options: TextPairOptions): Promise<TextPair>
       return { config: model.config, open: () => model.open(), dispose: () => loaded.dispose() };
     },
   };
+}
+
+/**
+ * The pair that an experiment's profile asks for, and what was held out in windows of 64 tokens.
+ * @param folder where pairs are kept. @throws as {@link trainTextPair}.
+ */
+export async function textPairFor(
+  context: PaperContext,
+  folder: string,
+): Promise<{ readonly pair: TextPair; readonly windows: readonly (readonly number[])[] }> {
+  const pair = await trainTextPair({
+    text: await context.text(shakespeareData.path),
+    recipe: textPairRecipes[context.profile],
+    folder,
+    signal: context.signal,
+    onProgress: (task, done, total) => context.progress(task, done, total),
+  });
+  context.log(`held out: target ${pair.losses.target.toFixed(3)}, draft ${pair.losses.draft.toFixed(3)} nats a token`);
+  const windows = Array.from({ length: Math.floor(pair.heldOut.length / 64) }, (_, i) => [
+    ...pair.heldOut.subarray(64 * i, 64 * i + 64),
+  ]);
+  return { pair, windows };
 }
