@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Ajv, type ValidateFunction } from "ajv";
 import { Ajv2019 } from "ajv/dist/2019.js";
 import { Ajv2020 } from "ajv/dist/2020.js";
+import AjvDraft04 from "ajv-draft-04";
 import addFormats from "ajv-formats";
 import { root } from "../harness.ts";
 
@@ -15,14 +16,15 @@ import { root } from "../harness.ts";
 export function ajvFor(text: string): ValidateFunction | undefined {
   const schema = JSON.parse(text) as unknown;
   const declared = (schema as { $schema?: string } | null)?.$schema ?? "";
-  // Ajv has no draft 4: what it would misread there is left to the other validator
-  if (/draft-0[34]/.test(declared)) return undefined;
+  if (/draft-03/.test(declared)) return undefined;
   const options = { strict: false, allErrors: false, validateSchema: false, logger: false } as const;
   const ajv = /2020-12/.test(declared)
     ? new Ajv2020(options)
     : /2019-09/.test(declared)
       ? new Ajv2019(options)
-      : new Ajv(options);
+      : /draft-04/.test(declared)
+        ? new (AjvDraft04 as unknown as typeof Ajv)(options)
+        : new Ajv(options);
   (addFormats as unknown as (ajv: Ajv) => void)(ajv as Ajv);
   try {
     if (schema && typeof schema === "object") delete (schema as { $schema?: string }).$schema;
