@@ -33,10 +33,15 @@ describe("withLock", () => {
   it("shows waiters the owner's progress, and lets them go", async () => {
     const path = join(fixture.folder, "lock");
     let release = () => {};
-    const owner = withLock(path, async (lock) => {
-      lock.report({ task: "download x", done: 5, total: 10, unit: "bytes" });
-      await new Promise<void>((resolve) => {
-        release = resolve;
+    let owner: Promise<void> | undefined;
+    // the waiter comes when the lock is held, not at the same time
+    await new Promise<void>((held) => {
+      owner = withLock(path, async (lock) => {
+        lock.report({ task: "download x", done: 5, total: 10, unit: "bytes" });
+        await new Promise<void>((resolve) => {
+          release = resolve;
+          held();
+        });
       });
     });
     const seen: string[] = [];
