@@ -318,6 +318,6 @@ export default definePaper({
   code: ["src/decode/drafters/token-recycling.ts"],
   data: [specBenchData],
   notes:
-    "The paper's tree reaches its bar, the runners-up are worth more than accepted tokens alone, and the matrix is small and cheap. What does not show is the lead over prompt lookup: a row more costs a seventh of a step here, so the best fixed tree has one or two nodes, and with so few SmolLM2's answers, which repeat their own words, favour looking up (0.83 to 1.03 times its tokens a step in runs of different lengths). With the tree planned step by step from the paper's 80 nodes no group falls behind plain decoding. Tried: reading the prompts into the matrix, warming it up on more prompts, trees fitted to this machine, longer answers.",
+    "The paper's tree reaches its bar, the runners-up are worth more than accepted tokens alone, and the matrix is small and cheap. What does not show is the lead over prompt lookup: a row more costs a seventh of a step here, so the best fixed tree has one or two nodes, and with so few SmolLM2's answers, which repeat their own words, favour looking up (0.83 times its tokens a step over all groups, 0.88 without summaries and RAG). With the tree planned step by step from the paper's 80 nodes no group falls behind plain decoding. Tried: reading the prompts into the matrix, warming it up on more prompts, trees fitted to this machine, longer answers.",
   run,
 });

@@ -2,9 +2,8 @@
  * Batch normalisation: by the statistics of the batch in training, by running ones otherwise.
  */
 import { fail } from "../util/errors.ts";
-import { NDArray } from "../util/ndarray.ts";
 import { dimSize } from "./arrange.ts";
-import { axesBesideChannels, channelAffine, scaleChannels } from "./channel-affine.ts";
+import { axesBesideChannels, channelAffine, filledVector, scaleChannels } from "./channel-affine.ts";
 import { type Dim, shapeSize, shapeText } from "./dims.ts";
 import { add, div, mul, sub } from "./elementwise.ts";
 import { neg, rsqrt, sqrt } from "./functions.ts";
@@ -46,9 +45,8 @@ const standardizeChannelsOp: OpCall<Attributes> = defineOp<Attributes>({
   },
   lower(context, [x], { inputs, outputs, attributes: { epsilon } }) {
     context.needsAtLeast(2, "values a channel for batchNorm", valuesPerChannel(inputs[0]!));
-    const [channels] = outputs[1]!.shape as readonly [number];
-    const ones = context.constant(NDArray.from(new Array<number>(channels).fill(1), [channels]));
-    const zeros = context.constant(NDArray.zeros([channels]));
+    const channels = outputs[1]!.shape[0]!;
+    const [zeros, ones] = [0, 1].map((value) => filledVector(context, value, channels)) as [string, string];
     // With a momentum of 0 the new running statistics are the batch's own, whatever the old ones. The node writes the new ones
     // where the old ones lie, constants too, so each gets an array that nothing else reads.
     const axes = axesBesideChannels(inputs[0]!);
@@ -58,7 +56,7 @@ const standardizeChannelsOp: OpCall<Attributes> = defineOp<Attributes>({
       context.int64s(axes.map(() => 1)),
       context.int64s(axes),
     ]);
-    const oldMean = context.node("Reshape", [first, context.int64s([channels])]);
+    const oldMean = context.node("Reshape", [first, context.shape([channels])]);
     const oldVariance = context.node("Neg", [oldMean]);
     return context.nodes(
       "BatchNormalization",

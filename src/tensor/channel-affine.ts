@@ -4,15 +4,23 @@
 import { fail } from "../util/errors.ts";
 import { NDArray } from "../util/ndarray.ts";
 import { sum } from "./broadcast.ts";
-import { shapeText } from "./dims.ts";
+import { type Dim, shapeText } from "./dims.ts";
 import { add, mul } from "./elementwise.ts";
 import { zerosLike } from "./gather.ts";
+import type { LowerContext } from "./lowering.ts";
 import { reshape } from "./movement.ts";
 import { defineOp, type OpCall, type Tensor, type TensorType } from "./tensor.ts";
 
 /** All axes of `[batch, channels, …space]` but the channels'. */
 export function axesBesideChannels(x: TensorType): readonly number[] {
   return x.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
+}
+
+/** A vector of one value, whose length may be known at run time only. */
+export function filledVector(context: LowerContext, value: number, length: Dim): string {
+  if (typeof length === "number")
+    return context.constant(NDArray.from(new Array<number>(length).fill(value), [length]));
+  return context.node("Expand", [context.constant(NDArray.scalar(value)), context.shape([length])]);
 }
 
 // BatchNormalization with given statistics is such a map, and takes 0.19 ms for a million elements where Mul and Add take 0.7
@@ -29,10 +37,8 @@ const channelAffineOp: OpCall<Record<never, never>> = defineOp<Record<never, nev
     return [x!];
   },
   lower(context, [x, scale, shift], { inputs }) {
-    const channels = inputs[1]!.shape as readonly number[];
-    const zeros = context.constant(NDArray.zeros(channels));
-    const ones = context.constant(NDArray.from(new Array<number>(channels[0]!).fill(1), channels));
-    return [context.node("BatchNormalization", [x!, scale!, shift!, zeros, ones], { epsilon: { float: 0 } })];
+    const [zeros, ones] = [0, 1].map((value) => filledVector(context, value, inputs[1]!.shape[0]!));
+    return [context.node("BatchNormalization", [x!, scale!, shift!, zeros!, ones!], { epsilon: { float: 0 } })];
   },
   vjp({ inputs: [x, scale, shift] }, [c]) {
     if (!c) return [undefined, undefined, undefined];
@@ -43,7 +49,7 @@ const channelAffineOp: OpCall<Record<never, never>> = defineOp<Record<never, nev
 
 /**
  * `x · scale + shift`, each with an element a channel.
- * @param x `[batch, channels, …space]`, f32. @param scale `[channels]`, of known size. @param shift `[channels]`.
+ * @param x `[batch, channels, …space]`, f32. @param scale `[channels]`. @param shift `[channels]`.
  * @throws `shape` when the channels differ.
  */
 export function channelAffine(x: Tensor, scale: Tensor, shift: Tensor): Tensor {

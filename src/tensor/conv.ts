@@ -157,7 +157,7 @@ function inputGradient(
   });
   if (stride.some((n) => n !== 1) || framed.flat().some((n) => n < 0))
     return convTransposeOp([c, weight], { ...attributes, outputPadding })[0]!;
-  // the same as a convolution with the kernel turned round, in ONNX Runtime in 60 % of the time
+  // the same as a convolution with the kernel turned round, in ONNX Runtime in half the time
   const [out, perGroup, ...kernel] = weight.shape;
   const split = reshape(weight, [groups, divideDims(out!, groups)!, perGroup!, ...kernel]);
   const turned = transpose(split, [0, 2, 1, ...spatial.map((i) => i + 1)]);

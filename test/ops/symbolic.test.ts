@@ -122,6 +122,15 @@ const programs: Readonly<Record<string, Program>> = {
       return y.mul(t.groupNorm(sum.transpose([0, 2, 1]), 2).transpose([0, 2, 1]));
     },
   },
+  "norms of channels": {
+    inputs: { x: { shape: ["b", "n", "d", 2] }, w: { shape: ["n"] }, v: { shape: ["n"] } },
+    f: ({ x, w, v }) => {
+      const statistics = { runningMean: w!, runningVariance: v!.mul(v!) };
+      const learning = t.batchNorm(x!, { ...statistics, weight: v!, bias: w!, training: true });
+      const evaluated = t.batchNorm(learning.y, { ...statistics, runningVariance: learning.runningVariance.abs() });
+      return t.instanceNorm(evaluated.y, w!, v!);
+    },
+  },
   "softmax of masked scores": {
     inputs: { q: { shape: ["b", 4, "n", 2] }, k: { shape: ["b", 2, "n+past", 2] }, past: { shape: ["past"] } },
     f: ({ q, k }) => t.scaledDotProductAttention(q!, k!, k!, { causal: "bottomRight", softcap: 2 }),
