@@ -2,14 +2,14 @@
  * No dead ends: random walks over allowed tokens, then the shortest completion, on many schemas. Every walk must end in an
  * instance that two independent validators accept: Ajv, and Python's jsonschema where it is installed (`bench/setup python`).
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { readCases } from "../papers/structured-outputs/mask-cases.ts";
+import { CaseRunner } from "../papers/structured-outputs/mask-runner.ts";
 import type { CompiledConstraint } from "../src/decode/constraints/index.ts";
 import { dataRoot, runBar } from "./harness.ts";
-import { readCases } from "./structured/instances.ts";
 import { openTokenizer } from "./structured/tokenizers.ts";
 import { judge } from "./structured/two-validators.ts";
-import { CaseRunner } from "./structured/verdict.ts";
 
 /** Numbers from 0 to 1, the same for the same seed. */
 function uniform(seed: number): () => number {
@@ -57,7 +57,7 @@ runBar("dead-ends", async ({ options, quick, log, measure }) => {
     return;
   }
   const runner = new CaseRunner(await openTokenizer(options.get("tokenizer") ?? "smollm2"));
-  const all = readCases(path);
+  const all = readCases(readFileSync(path));
   const wanted = Number(options.get("count") ?? (quick ? 50 : 500));
   const step = Math.max(1, Math.floor(all.length / wanted));
   const only = options.get("only");

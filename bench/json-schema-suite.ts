@@ -5,10 +5,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
+import type { Draft } from "../papers/structured-outputs/byte-engine.ts";
+import { runSuite } from "../papers/structured-outputs/schema-suite.ts";
 import { dataRoot, runBar } from "./harness.ts";
-import type { Draft } from "./structured/bytes.ts";
-import { byteEngine, followText } from "./structured/bytes.ts";
-import { readElements, readFields, spacedJson } from "./structured/instances.ts";
 
 const folders: readonly (readonly [string, Draft])[] = [
   ["draft4", 4],
@@ -50,78 +49,27 @@ runBar("json-schema-suite", async ({ options, log, measure }) => {
     measure({ name: "tests that are wrong", value: null, unit: "tests", bar: "0", pass: null });
     return;
   }
-  const engine = byteEngine();
-  const known = documents(suite);
   const only = options.get("only");
-  let groups = 0;
-  let refused = 0;
-  let tests = 0;
+  const files = folders.flatMap(([folder, draft]) =>
+    filesBelow(join(suite, "tests", folder))
+      .map((path) => ({ path: relative(join(suite, "tests"), path).replaceAll("\\", "/"), from: path }))
+      .filter(({ path }) => !only || path.includes(only))
+      .map(({ path, from }) => ({ path, draft, text: readFileSync(from, "utf8") })),
+  );
+  const { groups, tests, refusedGroups, byKeyword } = runSuite(files, documents(suite), log);
+  log("keyword                                 right wrong refused");
   let right = 0;
   let wrong = 0;
-  const byKeyword = new Map<string, { right: number; wrong: number; refused: number }>();
-  for (const [folder, draft] of folders)
-    for (const path of filesBelow(join(suite, "tests", folder))) {
-      const file = relative(join(suite, "tests"), path).replaceAll("\\", "/");
-      if (only && !file.includes(only)) continue;
-      const keyword = file.replace(/^[^/]+\//, "").replace(/\.json$/, "");
-      const counts = byKeyword.get(keyword) ?? { right: 0, wrong: 0, refused: 0 };
-      byKeyword.set(keyword, counts);
-      const formats = file.includes("optional/format") ? "assert" : "annotate";
-      const content = file.includes("optional/content") ? "assert" : "annotate";
-      for (const group of readElements(readFileSync(path, "utf8"))) {
-        const fields = readFields(group);
-        const instances = readElements(fields.get("tests")!).map((test) => readFields(test));
-        groups++;
-        let compiled: ReturnType<typeof engine.jsonSchema> | undefined;
-        try {
-          compiled = engine.jsonSchema(fields.get("schema")!, { draft, formats, content, documents: known });
-        } catch (error) {
-          // a schema that nothing satisfies is refused as such, and that is right when it has no valid instance
-          const none = /no value satisfies/.test((error as Error).message);
-          if (none && instances.every((test) => test.get("valid") === "false")) {
-            tests += instances.length;
-            right += instances.length;
-            counts.right += instances.length;
-            continue;
-          }
-          if (none) {
-            wrong++;
-            counts.wrong++;
-          } else refused++;
-          counts.refused += instances.length;
-          log(`${file}: ${fields.get("description")}: refused: ${(error as Error).message}`);
-          continue;
-        }
-        for (const test of instances) {
-          tests++;
-          const text = spacedJson(test.get("data")!);
-          const valid = test.get("valid") === "true";
-          let accepted: boolean | undefined;
-          try {
-            accepted = followText(compiled, text);
-          } catch (error) {
-            log(`${file}: ${(error as Error).stack}`);
-          }
-          if (accepted === valid) {
-            right++;
-            counts.right++;
-          } else {
-            wrong++;
-            counts.wrong++;
-            log(
-              `${file}: ${fields.get("description")}: ${test.get("description")}: ${text.slice(0, 200)} should be ${valid ? "valid" : "invalid"}; schema ${fields.get("schema")!.slice(0, 600)}`,
-            );
-          }
-        }
-      }
-    }
-  log("keyword                                 right wrong refused");
-  for (const [keyword, counts] of [...byKeyword].sort((a, b) => (a[0] < b[0] ? -1 : 1)))
+  for (const [keyword, counts] of [...byKeyword].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
+    const faults = counts.under + counts.over;
+    right += counts.right;
+    wrong += faults;
     log(
-      `${keyword.padEnd(40)}${String(counts.right).padStart(5)}${String(counts.wrong).padStart(6)}${String(counts.refused).padStart(8)}`,
+      `${keyword.padEnd(40)}${String(counts.right).padStart(5)}${String(faults).padStart(6)}${String(counts.refused).padStart(8)}`,
     );
+  }
   measure({ name: `tests that are right, of ${tests}`, value: right, unit: "tests", pass: null });
   measure({ name: "tests that are wrong", value: wrong, unit: "tests", bar: "0", pass: wrong === 0 });
-  const share = (100 * refused) / groups;
+  const share = (100 * refusedGroups) / groups;
   measure({ name: `groups refused, of ${groups}`, value: share, unit: "%", bar: "≤ 5 %", pass: share <= 5 });
 });

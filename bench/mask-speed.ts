@@ -6,10 +6,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readCases, spacedJson } from "../papers/structured-outputs/mask-cases.ts";
+import { percentile } from "../papers/structured-outputs/mask-runner.ts";
 import { dataRoot, root, runBar } from "./harness.ts";
-import { readCases, spacedJson } from "./structured/instances.ts";
 import { openTokenizer } from "./structured/tokenizers.ts";
-import { percentile } from "./structured/verdict.ts";
 
 interface Times {
   readonly compile: number[];
@@ -30,7 +30,7 @@ runBar("mask-speed", async ({ options, quick, log, measure }) => {
   const names = options.get("tokenizer")?.split(",") ?? (quick ? ["smollm2"] : ["smollm2", "llama3"]);
   const step = Number(options.get("step") ?? (quick ? 20 : 4));
   const passes = Number(options.get("passes") ?? 3);
-  const cases = readCases(path).filter((_, i) => i % step === 0);
+  const cases = readCases(readFileSync(path)).filter((_, i) => i % step === 0);
   const folder = mkdtempSync(join(tmpdir(), "bletchley-mask-speed-"));
   const python = join(root, "bench/.venv/bin/python");
   const pinned = spawnSync("taskset", ["--version"]).status === 0 ? ["taskset", "-c", "0"] : [];

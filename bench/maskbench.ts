@@ -4,10 +4,10 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readCases } from "../papers/structured-outputs/mask-cases.ts";
+import { CaseRunner, percentile, type Verdict } from "../papers/structured-outputs/mask-runner.ts";
 import { dataRoot, runBar } from "./harness.ts";
-import { readCases } from "./structured/instances.ts";
 import { openTokenizer } from "./structured/tokenizers.ts";
-import { CaseRunner, percentile, type Verdict } from "./structured/verdict.ts";
 
 runBar("maskbench", async ({ inputs, options, quick, log, measure }) => {
   const path = options.get("schemas") ?? inputs[0] ?? join(dataRoot, "maskbench/schemas.jsonl.gz");
@@ -19,7 +19,9 @@ runBar("maskbench", async ({ inputs, options, quick, log, measure }) => {
   const tokenizer = options.get("tokenizer") ?? "smollm2";
   const runner = new CaseRunner(await openTokenizer(tokenizer));
   const only = options.get("only");
-  const cases = readCases(path).filter(({ name }, i) => (only ? name.includes(only) : !quick || i % 10 === 0));
+  const cases = readCases(readFileSync(path)).filter(({ name }, i) =>
+    only ? name.includes(only) : !quick || i % 10 === 0,
+  );
   const verdicts: Verdict[] = [];
   let slowest = 0;
   for (const one of cases) {

@@ -3,49 +3,14 @@
  * price of constraining is measured against free decoding of as many tokens after the same prompt: with every token chosen by
  * the model, and with forced tokens fed as a draft. `--count N`, `--tokens N`.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Constraint } from "../src/decode/constraints/index.ts";
+import { readCases } from "../papers/structured-outputs/mask-cases.ts";
+import { WatchedConstraint } from "../papers/structured-outputs/watched-constraint.ts";
 import type { GenerateOptions } from "../src/decode/index.ts";
 import { loadModel } from "../src/serve/index.ts";
 import { dataRoot, median, runBar } from "./harness.ts";
-import { readCases } from "./structured/instances.ts";
 import { judge } from "./structured/two-validators.ts";
-
-/** A constraint that does not tell what is forced, so that the model chooses every token. */
-class Unforced implements Constraint {
-  constructor(readonly inner: Constraint) {}
-  get vocabSize() {
-    return this.inner.vocabSize;
-  }
-  get length() {
-    return this.inner.length;
-  }
-  mask(mask: Uint32Array) {
-    this.inner.mask(mask);
-  }
-  allows(token: number) {
-    return this.inner.allows(token);
-  }
-  advance(token: number) {
-    return this.inner.advance(token);
-  }
-  rollback(count: number) {
-    this.inner.rollback(count);
-  }
-  isComplete() {
-    return this.inner.isComplete();
-  }
-  forced() {
-    return [];
-  }
-  shortestCompletion() {
-    return this.inner.shortestCompletion();
-  }
-  clone() {
-    return new Unforced(this.inner.clone());
-  }
-}
 
 /** Timed runs of each kind on a schema; the fastest counts. */
 const rounds = 1;
@@ -77,7 +42,7 @@ await runBar("structured-generation", async ({ options, quick, log, measure }) =
   const wanted = Number(options.get("count") ?? (quick ? 24 : 200));
   const maxTokens = Number(options.get("tokens") ?? 160);
   await using model = await loadModel("smollm2", { draft: false });
-  const usable = readCases(path).filter(({ schema }) => schema.length <= longestSchema);
+  const usable = readCases(readFileSync(path)).filter(({ schema }) => schema.length <= longestSchema);
   const cases = usable.filter(
     (_, i) => Math.floor((i * wanted) / usable.length) !== Math.floor(((i - 1) * wanted) / usable.length),
   );
@@ -99,13 +64,13 @@ await runBar("structured-generation", async ({ options, quick, log, measure }) =
     const perToken = ({ stats }: Awaited<ReturnType<typeof run>>) => 1000 / stats.decodeTokensPerSecond;
     // the first runs fill the caches of prompt and masks, as a server's are; the timed ones take turns
     const warm = await run({ constraint: model.constraint(format) });
-    const chosen = await run({ constraint: new Unforced(model.constraint(format)) });
+    const chosen = await run({ constraint: new WatchedConstraint(model.constraint(format), false) });
     const count = warm.tokens.length;
     const timed = count > 1 && chosen.tokens.length > 1;
     const times: [number[], number[], number[]] = [[], [], []];
     const arms = [
       () => run({ maxTokens: count, ignoreEos: true }),
-      () => run({ constraint: new Unforced(model.constraint(format)) }),
+      () => run({ constraint: new WatchedConstraint(model.constraint(format), false) }),
       () => run({ constraint: model.constraint(format) }),
     ];
     for (let round = 0; timed && round < rounds; round++)

@@ -7,14 +7,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readCases, spacedJson } from "../papers/structured-outputs/mask-cases.ts";
+import { percentile } from "../papers/structured-outputs/mask-runner.ts";
 import { table } from "../src/cli/terminal.ts";
 import { drawPlot, Plot } from "../src/papers/figure.ts";
 import { loadModel } from "../src/serve/index.ts";
 import { dataRoot, median, root, runBar } from "./harness.ts";
-import { readCases, spacedJson } from "./structured/instances.ts";
 import type { EngineVerdict } from "./structured/report-engines.ts";
 import { openTokenizer } from "./structured/tokenizers.ts";
-import { percentile } from "./structured/verdict.ts";
 
 /** Engines by the names of their columns. */
 const engines = {
@@ -40,7 +40,7 @@ await runBar("structured-report", async ({ options, quick, log, measure }) => {
     return;
   }
   const step = Number(options.get("step") ?? (quick ? 40 : 8));
-  const cases = readCases(path).filter((_, i) => i % step === 0);
+  const cases = readCases(readFileSync(path)).filter((_, i) => i % step === 0);
   const tokenizer = await openTokenizer("smollm2");
   const ids = Array.from({ length: tokenizer.vocabSize }, (_, id) => id);
   const folder = mkdtempSync(join(tmpdir(), "bletchley-structured-"));

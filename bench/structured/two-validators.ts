@@ -5,34 +5,14 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv, type ValidateFunction } from "ajv";
-import { Ajv2019 } from "ajv/dist/2019.js";
-import { Ajv2020 } from "ajv/dist/2020.js";
-import AjvDraft04 from "ajv-draft-04";
-import addFormats from "ajv-formats";
+import { type AjvCompiler, openAjv } from "../../papers/structured-outputs/validator.ts";
 import { root } from "../harness.ts";
 
+const ajvOrNone = await openAjv();
+if (!ajvOrNone) throw new Error("Ajv is not installed: run npm ci");
+
 /** What Ajv makes of a schema (JSON text); undefined where it cannot compile it. */
-export function ajvFor(text: string): ValidateFunction | undefined {
-  const schema = JSON.parse(text) as unknown;
-  const declared = (schema as { $schema?: string } | null)?.$schema ?? "";
-  if (/draft-03/.test(declared)) return undefined;
-  const options = { strict: false, allErrors: false, validateSchema: false, logger: false } as const;
-  const ajv = /2020-12/.test(declared)
-    ? new Ajv2020(options)
-    : /2019-09/.test(declared)
-      ? new Ajv2019(options)
-      : /draft-04/.test(declared)
-        ? new (AjvDraft04 as unknown as typeof Ajv)(options)
-        : new Ajv(options);
-  (addFormats as unknown as (ajv: Ajv) => void)(ajv as Ajv);
-  try {
-    if (schema && typeof schema === "object") delete (schema as { $schema?: string }).$schema;
-    return ajv.compile(schema as object);
-  } catch {
-    return undefined;
-  }
-}
+export const ajvFor: AjvCompiler = ajvOrNone;
 
 /** Texts of a schema (JSON text) to be judged. */
 export interface Judged {

@@ -1,7 +1,7 @@
 /**
  * A small vocabulary with all bytes and many overlapping tokens, and what the tests of constraints do with it.
  */
-import { type CompiledConstraint, ConstraintEngine } from "../../src/decode/constraints/index.ts";
+import { type CompiledConstraint, ConstraintEngine, type TokenBytes } from "../../src/decode/constraints/index.ts";
 
 const encoder = new TextEncoder();
 const merged = [
@@ -56,13 +56,16 @@ const bytes = [
 /** The token that ends a text. */
 export const endToken = bytes.length;
 
-/** The engine of all tests here. */
-export const engine = new ConstraintEngine({
+/** The vocabulary of all tests here. */
+export const tokenizer: TokenBytes = {
   vocabSize: bytes.length + 1,
   specials: { eosIds: [endToken], addBos: false, addEos: false },
   tokenBytes: (id) => bytes[id] ?? encoder.encode("<end>"),
   isSpecial: (id) => id === endToken,
-});
+};
+
+/** The engine of all tests here. */
+export const engine = new ConstraintEngine(tokenizer);
 
 /** Ids of a text, one byte each. */
 export const byBytes = (text: string): number[] => [...encoder.encode(text)];

@@ -4,7 +4,7 @@
  */
 import { domainToASCII } from "node:url";
 import { describe, expect, it } from "vitest";
-import { byteEngine, followText } from "../../bench/structured/bytes.ts";
+import { byteEngine, followText } from "../../papers/structured-outputs/byte-engine.ts";
 import { internationalWords, isInternationalLabel } from "../../src/decode/constraints/schema/host-labels.ts";
 import { decodePunycode, encodePunycode } from "../../src/decode/constraints/schema/punycode.ts";
 

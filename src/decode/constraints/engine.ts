@@ -148,6 +148,16 @@ const maxKeys = 2000;
 
 const read = (value: unknown): Json => (typeof value === "string" ? readJson(value) : fromPlain(value));
 
+/** How an engine works. */
+export interface EngineOptions {
+  /**
+   * `shared`, the default: masks are put together from what automaton states and places know of their tokens. `walked`: every mask is a
+   * walk of its own over the whole token trie, from which nothing is kept. The same masks, hundreds of times slower: what the
+   * first way is checked against and compared with.
+   */
+  readonly masks?: "shared" | "walked";
+}
+
 /** See the top of the file. One for each tokenizer: building it takes a moment. */
 export class ConstraintEngine {
   readonly vocabulary: Vocabulary;
@@ -155,9 +165,9 @@ export class ConstraintEngine {
   readonly #patience = new Patience();
   #universe = new Universe(this.#patience);
 
-  constructor(tokenizer: TokenBytes) {
+  constructor(tokenizer: TokenBytes, { masks = "shared" }: EngineOptions = {}) {
     this.vocabulary = new Vocabulary(tokenizer);
-    this.#builder = new MaskBuilder(this.vocabulary, this.#patience);
+    this.#builder = new MaskBuilder(this.vocabulary, this.#patience, masks === "walked");
   }
 
   #shared(): Universe {

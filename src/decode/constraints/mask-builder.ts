@@ -30,19 +30,16 @@ function sameMask(a: KeptMask, b: KeptMask): boolean {
   return true;
 }
 
-/** What is kept with a place. */
+/** What a builder keeps with a place. Places that all texts share, such as the end, serve builders of several vocabularies. */
 class PlaceMemory {
   mask: KeptMask | undefined;
   suffixes: Suffixes | undefined;
+
+  constructor(readonly owner: MaskBuilder) {}
 }
 
 /** Bytes of masks that are kept; the oldest give way. */
 const maxKeptBytes = 1 << 26;
-
-const memoryOf = (keeper: Keeper): PlaceMemory => {
-  keeper.memory ??= new PlaceMemory();
-  return keeper.memory as PlaceMemory;
-};
 
 /** Builds masks for one vocabulary. */
 export class MaskBuilder {
@@ -55,16 +52,29 @@ export class MaskBuilder {
   /** The shared mask that most of the current one comes from. */
   #base: Uint32Array | undefined;
 
-  /** @param patience the patience with the call that masks are built for. */
+  /**
+   * @param patience the patience with the call that masks are built for.
+   * @param walks builds every mask by a walk over the whole trie, and keeps none.
+   */
   constructor(
     readonly vocabulary: Vocabulary,
     readonly patience = new Patience(),
+    readonly walks = false,
   ) {}
+
+  #memoryOf(keeper: Keeper): PlaceMemory {
+    let memory = keeper.memory as PlaceMemory | undefined;
+    if (memory?.owner !== this) {
+      memory = new PlaceMemory(this);
+      keeper.memory = memory;
+    }
+    return memory;
+  }
 
   /** Overwrites a mask with the tokens that may follow a position; the tape holds the text before it. */
   fill(position: Position, mask: TokenMask, tape: Tape): void {
     const { keeper } = position;
-    const kept = (keeper?.memory as PlaceMemory | undefined)?.mask;
+    const kept = keeper && this.#memoryOf(keeper).mask;
     if (kept) {
       const { base, at, words } = kept;
       if (base) mask.set(base);
@@ -76,7 +86,7 @@ export class MaskBuilder {
     this.#base = undefined;
     this.#walk(position, 0, mask, tape, tape.length);
     if (position.complete) for (const id of this.vocabulary.endTokens) mask[id >>> 5]! |= 1 << (id & 31);
-    if (keeper) this.#keep(keeper, mask);
+    if (keeper && !this.walks) this.#keep(keeper, mask);
   }
 
   #keep(keeper: Keeper, mask: TokenMask): void {
@@ -100,7 +110,7 @@ export class MaskBuilder {
       this.#keptBytes += 8 * count;
     }
     kept.users++;
-    memoryOf(keeper).mask = kept;
+    this.#memoryOf(keeper).mask = kept;
     this.#keepers.push(keeper);
     this.#keptBytes += overhead;
     while (this.#keptBytes > maxKeptBytes && this.#oldest < this.#keepers.length) this.#dropOldest();
@@ -111,7 +121,7 @@ export class MaskBuilder {
   }
 
   #dropOldest(): void {
-    const memory = memoryOf(this.#keepers[this.#oldest++]!);
+    const memory = this.#memoryOf(this.#keepers[this.#oldest++]!);
     const { mask } = memory;
     memory.mask = undefined;
     this.#keptBytes -= overhead;
@@ -122,7 +132,7 @@ export class MaskBuilder {
 
   /** Forgets all masks, so that the places they belong to can be freed. */
   forget(): void {
-    for (let i = this.#oldest; i < this.#keepers.length; i++) memoryOf(this.#keepers[i]!).mask = undefined;
+    for (let i = this.#oldest; i < this.#keepers.length; i++) this.#memoryOf(this.#keepers[i]!).mask = undefined;
     this.#keepers = [];
     this.#oldest = 0;
     this.#keptBytes = 0;
@@ -132,7 +142,7 @@ export class MaskBuilder {
   #walk(position: Position, node: number, mask: Uint32Array, tape: Tape, start: number): void {
     const { lexical } = position;
     this.patience.spend();
-    if (lexical) {
+    if (lexical && !this.walks) {
       this.#addWord(position, lexical, node, mask, tape, start);
       return;
     }
@@ -216,7 +226,7 @@ export class MaskBuilder {
   #suffixesOf(position: Position): Suffixes {
     const { keeper } = position;
     if (!keeper) return this.#findSuffixes(position);
-    const memory = memoryOf(keeper);
+    const memory = this.#memoryOf(keeper);
     memory.suffixes ??= this.#findSuffixes(position);
     return memory.suffixes;
   }

@@ -1,7 +1,7 @@
 /**
- * An engine whose tokens are the 256 bytes, for bars that judge languages and need no real vocabulary.
+ * An engine whose tokens are the 256 bytes, where languages are judged and no real vocabulary is needed.
  */
-import { type CompiledConstraint, ConstraintEngine } from "../../src/decode/constraints/index.ts";
+import { type CompiledConstraint, ConstraintEngine } from "bletchley/decode";
 
 /** Drafts that the engine reads. */
 export type Draft = 4 | 6 | 7 | 2019 | 2020;

@@ -1,9 +1,15 @@
 /**
- * MaskBench's schemas and their instances, as the bars of structured outputs read and write them: numbers keep their spelling
- * and properties their order, which `JSON.parse` would not.
+ * MaskBench's schemas and their instances, as the card and the bars of structured outputs read and write them: numbers keep their
+ * spelling and properties their order, which `JSON.parse` would not.
  */
-import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
+import type { DataNeed } from "bletchley/papers";
+
+/** The sample of MaskBench: one case a line. */
+export const maskBenchData: DataNeed = {
+  path: "maskbench/schemas.jsonl.gz",
+  sha256: "3c3f6bef63673991e8a4af0e01ee3b1a7f677c4696770fe58e87d3baf94999ae",
+};
 
 /** A schema, as JSON text, with instances that must be accepted or refused. */
 export interface MaskCase {
@@ -13,10 +19,10 @@ export interface MaskCase {
 }
 
 /** Reads one case a line, gzipped or not. */
-export function readCases(path: string): MaskCase[] {
-  const raw = readFileSync(path);
-  const text = (path.endsWith(".gz") ? gunzipSync(raw) : raw).toString("utf8");
-  return text
+export function readCases(file: Uint8Array): MaskCase[] {
+  const gzipped = file[0] === 0x1f && file[1] === 0x8b;
+  return new TextDecoder()
+    .decode(gzipped ? gunzipSync(file) : file)
     .split("\n")
     .filter((line) => line.trim())
     .map((line) => {

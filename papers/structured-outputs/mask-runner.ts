@@ -2,13 +2,9 @@
  * Takes instances through a constraint token by token, as MaskBench does: mask, look-up, commit, and at the end the token that
  * ends the text. Knows the engine's public interface alone.
  */
-import {
-  type CompiledConstraint,
-  ConstraintEngine,
-  type JsonSchemaOptions,
-} from "../../src/decode/constraints/index.ts";
-import type { Tokenizer } from "../../src/formats/index.ts";
-import { type MaskCase, spacedJson } from "./instances.ts";
+import { type CompiledConstraint, ConstraintEngine, type JsonSchemaOptions } from "bletchley/decode";
+import type { Tokenizer } from "bletchley/formats";
+import { type MaskCase, spacedJson } from "./mask-cases.ts";
 
 /** What became of a schema; the graver fault wins. */
 export type Status = "pass" | "compile-error" | "invalidation-error" | "validation-error" | "error";

@@ -1,0 +1,203 @@
+/**
+ * A TypeScript project in memory and what its compiler says about one of its files: members, signatures, errors. The compiler is handed
+ * in, so that whoever does not monitor needs none; files that are not in memory are read through it where it can (not in a browser).
+ */
+import type * as TypeScript from "typescript";
+import { fail } from "../../../util/index.ts";
+import type { Arity, ArityAnalyser } from "./argument-monitor.ts";
+import { missingClosers, scanCode } from "./code-scanner.ts";
+import type { MemberAnalyser } from "./member-monitor.ts";
+
+/** The package `typescript` of a version whose language service can be called from JavaScript, such as 5.9 or 6.0. */
+export interface TypeScriptModule {
+  readonly version: string;
+  readonly createLanguageService: (...args: never[]) => unknown;
+}
+
+/** What a project is made of. */
+export interface TypeScriptProjectOptions {
+  readonly typescript: TypeScriptModule;
+  /** Source files by path; absolute paths with `/`, also on Windows. */
+  readonly files: Readonly<Record<string, string>>;
+  /** `compilerOptions` as `tsconfig.json` has them. */
+  readonly compilerOptions?: Readonly<Record<string, unknown>>;
+  /** Where the compiler looks for packages from. Default `/`. */
+  readonly directory?: string;
+  /** Files that it may read but that are not part of the project by themselves, such as `lib.*.d.ts` in a browser. */
+  readonly libraries?: Readonly<Record<string, string>>;
+}
+
+/** What the compiler has to say about a piece of text. */
+export interface CodeDiagnostic {
+  /** UTF-16 code units from the beginning of the file. */
+  readonly offset: number;
+  readonly length: number;
+  /** TypeScript's number of the message. */
+  readonly code: number;
+  readonly message: string;
+}
+
+/** Names that can stand behind a dot. */
+const memberName = /^#?[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
+
+/** Preferences of completions: only what can be written as it is, without an import or another bracket. */
+const preferences: TypeScript.UserPreferences = {
+  includeCompletionsForModuleExports: false,
+  includeCompletionsWithInsertText: false,
+  includeCompletionsForImportStatements: false,
+  includeCompletionsWithSnippetText: false,
+};
+
+/** See the top of the file. One project has one version of each file at a time. */
+export class TypeScriptProject {
+  readonly #ts: typeof TypeScript;
+  readonly #service: TypeScript.LanguageService;
+  readonly #files = new Map<string, { text: string; version: number }>();
+
+  /** @throws `unsupported` for a TypeScript that has no language service to call, `argument` for impossible options. */
+  constructor({ typescript, files, compilerOptions = {}, directory = "/", libraries = {} }: TypeScriptProjectOptions) {
+    if (typeof typescript?.createLanguageService !== "function")
+      fail(
+        "unsupported",
+        `TypeScript ${typescript?.version ?? "of this version"} has no createLanguageService; install typescript@6.0.3 or 5.9.3`,
+      );
+    const ts = typescript as unknown as typeof TypeScript;
+    this.#ts = ts;
+    for (const [path, text] of Object.entries(files)) this.#files.set(path, { text, version: 0 });
+    const { options, errors } = ts.convertCompilerOptionsFromJson(compilerOptions, directory);
+    const [error] = errors;
+    if (error) fail("argument", `compilerOptions: ${ts.flattenDiagnosticMessageText(error.messageText, " ")}`);
+    const { sys } = ts as { readonly sys?: TypeScript.System };
+    const readFile = (path: string) => this.#files.get(path)?.text ?? libraries[path] ?? sys?.readFile(path);
+    // what is read from disk is taken to stay as it is
+    const snapshots = new Map<string, TypeScript.IScriptSnapshot>();
+    const folders = new Set<string>();
+    for (const path of [...this.#files.keys(), ...Object.keys(libraries)])
+      for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) folders.add(path.slice(0, at));
+    this.#service = ts.createLanguageService(
+      {
+        getCompilationSettings: () => options,
+        getCurrentDirectory: () => directory,
+        getDefaultLibFileName: (settings) =>
+          sys ? ts.getDefaultLibFilePath(settings) : `/${ts.getDefaultLibFileName(settings)}`,
+        getScriptFileNames: () => [...this.#files.keys()],
+        getScriptVersion: (path) => String(this.#files.get(path)?.version ?? 0),
+        getScriptSnapshot: (path) => {
+          const own = this.#files.get(path);
+          if (own) return ts.ScriptSnapshot.fromString(own.text);
+          const kept = snapshots.get(path);
+          if (kept) return kept;
+          const text = readFile(path);
+          if (text === undefined) return undefined;
+          const snapshot = ts.ScriptSnapshot.fromString(text);
+          snapshots.set(path, snapshot);
+          return snapshot;
+        },
+        fileExists: (path) => this.#files.has(path) || path in libraries || (sys?.fileExists(path) ?? false),
+        readFile,
+        directoryExists: (path) => folders.has(path) || (sys?.directoryExists(path) ?? false),
+        getDirectories: (path) => sys?.getDirectories(path) ?? [],
+        ...(sys && { realpath: (path: string) => sys.realpath?.(path) ?? path }),
+      },
+      ts.createDocumentRegistry(sys?.useCaseSensitiveFileNames ?? true, directory),
+    );
+  }
+
+  /** The paths of the project's own files. */
+  get paths(): readonly string[] {
+    return [...this.#files.keys()];
+  }
+
+  /** Text of a file. @throws `not-found`. */
+  text(path: string): string {
+    return this.#files.get(path)?.text ?? this.#missing(path);
+  }
+
+  /** Sets the text of a file, which may be new. */
+  setText(path: string, text: string): void {
+    const file = this.#files.get(path);
+    if (!file) this.#files.set(path, { text, version: 0 });
+    else if (file.text !== text) this.#files.set(path, { text, version: file.version + 1 });
+  }
+
+  #missing(path: string): never {
+    return fail("not-found", `${path} is no file of the project, which has ${this.paths.slice(0, 8).join(", ")} …`);
+  }
+
+  /** Asks about a file with another text; its own is put back. */
+  #with<T>(path: string, text: string, ask: () => T): T {
+    const own = this.#files.get(path)?.text;
+    this.setText(path, text);
+    try {
+      return ask();
+    } finally {
+      if (own === undefined) this.#files.delete(path);
+      else this.setText(path, own);
+    }
+  }
+
+  /**
+   * Members at a place of a file, asked twice: with the text as it is, and with the brackets closed that are open at the place, so that
+   * the parser finds its way. `undefined` where members are not known: behind numbers, in strings and comments, of `any`, and of
+   * types that have an index signature.
+   */
+  members(path: string): MemberAnalyser {
+    return (text, offset) => {
+      const asIs = this.#membersIn(path, text, offset);
+      if (asIs === "any name") return undefined;
+      const closers = missingClosers(scanCode(text.slice(0, offset)), text.slice(offset));
+      if (!closers) return asIs;
+      const closed = this.#membersIn(path, text.slice(0, offset) + closers + text.slice(offset), offset);
+      if (closed === "any name") return undefined;
+      return asIs && closed ? [...new Set([...asIs, ...closed])] : (asIs ?? closed);
+    };
+  }
+
+  #membersIn(path: string, text: string, offset: number): readonly string[] | "any name" | undefined {
+    const found = this.#with(path, text, () => this.#service.getCompletionsAtPosition(path, offset, preferences));
+    if (!found?.isMemberCompletion) return undefined;
+    if (found.isNewIdentifierLocation) return "any name";
+    const { keyword } = this.#ts.ScriptElementKind;
+    return found.entries.filter(({ name, kind }) => kind !== keyword && memberName.test(name)).map(({ name }) => name);
+  }
+
+  /** Numbers of arguments that a call takes whose bracket has just been opened. */
+  arities(path: string): ArityAnalyser {
+    return (text, offset) => {
+      const closers = missingClosers(scanCode(text.slice(0, offset)), text.slice(offset));
+      const whole = text.slice(0, offset) + closers + text.slice(offset);
+      const help = this.#with(path, whole, () => this.#service.getSignatureHelpItems(path, offset, undefined));
+      // the call around it answers where the bracket calls nothing
+      if (!help || help.applicableSpan.start !== offset) return undefined;
+      return help.items.map((item): Arity => {
+        const optional = item.parameters.map(
+          ({ isOptional, isRest, displayParts }) =>
+            isOptional || isRest || displayParts.some(({ text }) => text === "void" || text === "any"),
+        );
+        return {
+          least: optional.lastIndexOf(false) + 1,
+          most: item.isVariadic ? Number.POSITIVE_INFINITY : item.parameters.length,
+        };
+      });
+    };
+  }
+
+  /** Errors of syntax and of types in a file as it stands. @throws `not-found`. */
+  diagnostics(path: string): readonly CodeDiagnostic[] {
+    if (!this.#files.has(path)) this.#missing(path);
+    const { DiagnosticCategory, flattenDiagnosticMessageText } = this.#ts;
+    return [...this.#service.getSyntacticDiagnostics(path), ...this.#service.getSemanticDiagnostics(path)]
+      .filter(({ category }) => category === DiagnosticCategory.Error)
+      .map(({ start = 0, length = 0, code, messageText }) => ({
+        offset: start,
+        length,
+        code,
+        message: flattenDiagnosticMessageText(messageText, " "),
+      }));
+  }
+
+  /** Frees the compiler's memory; the project cannot be asked any more. */
+  dispose(): void {
+    this.#service.dispose();
+  }
+}
