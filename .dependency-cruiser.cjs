@@ -43,6 +43,8 @@ const homes = {
   "@huggingface/jinja": "^src/formats/tokenizer/",
   "@observablehq/plot": "^src/papers/",
   linkedom: "^src/papers/",
+  "@jitl/quickjs-wasmfile-release-sync": "^src/decode/planners/sandbox/",
+  "quickjs-emscripten-core": "^src/decode/planners/sandbox/",
 };
 
 const oneWay = layers.flatMap((row, at) =>

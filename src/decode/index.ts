@@ -27,6 +27,11 @@ export { bestFirst, greedyWalk, paperSearch, type SearchOptions, TrigramSearch }
 export { TrigramTable, trigramWidth } from "./drafters/trigram-table.ts";
 export { type Candidates, candidatesOf } from "./filters.ts";
 export { type GenerationInput, generate } from "./generate.ts";
+export {
+  type LexicalUnitDecodingOptions,
+  type LexicalUnitStep,
+  lexicalUnitDecoding,
+} from "./lexical-units/lexical-units.ts";
 export * from "./options.ts";
 export {
   type MeasuredPearl,
@@ -44,6 +49,14 @@ export {
   simulatePearl,
 } from "./pearl/simulate.ts";
 export { idleShare, type PearlWorker, type Span, type SpanListener } from "./pearl/spans.ts";
+export {
+  type JsonValue,
+  Sandbox,
+  type SandboxLimit,
+  type SandboxLimits,
+  type SandboxOptions,
+  type SandboxOutcome,
+} from "./planners/sandbox/sandbox.ts";
 export { argmax, logSumExp, Sampler, tokenLogprob } from "./sampler.ts";
 export { scoreTokens } from "./score.ts";
 export { Calibration, type CalibrationCounts } from "./speculate/calibration.ts";

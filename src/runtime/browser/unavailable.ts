@@ -37,3 +37,8 @@ export async function openWeights(): Promise<never> {
 export async function openFolderFiles(): Promise<never> {
   return fail("unsupported", "a folder needs Node; in a browser, give a FileStore of your own, or memoryFiles()");
 }
+
+/** Stands for files of installed packages. @throws `unsupported`, always. */
+export async function readPackageFile(specifier: string): Promise<never> {
+  return fail("unsupported", `reading ${specifier} needs Node; in a browser, fetch it and give its bytes`);
+}
