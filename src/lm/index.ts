@@ -1,4 +1,5 @@
 /** Language models: configurations, families, weight forms, the step and its cache. */
+export { type BranchedLogits, branchedLogits } from "./branched-sequences.ts";
 export type { Checkpoint, RowTable } from "./checkpoint/checkpoint.ts";
 export { GgufCheckpoint } from "./checkpoint/gguf.ts";
 export { SafetensorsCheckpoint } from "./checkpoint/safetensors.ts";
@@ -38,4 +39,4 @@ export {
   type StoredWeights,
   type WeightSink,
 } from "./weights.ts";
-export { sequenceLogits } from "./whole-sequences.ts";
+export { type SequenceLayout, sequenceLogits } from "./whole-sequences.ts";

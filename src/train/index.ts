@@ -1,6 +1,7 @@
 /** Training: steps that change parameters, and whole runs of them. */
 export * from "./batches.ts";
 export * from "./checkpoint.ts";
+export * from "./lexical-units.ts";
 export * from "./loss-curve.ts";
 export * from "./metrics.ts";
 export type { Batch, BatchTypes, Loss, ParameterGroup, TrainStepOptions, TrainStepResult } from "./step-options.ts";
