@@ -1,6 +1,7 @@
 /** Loaded models and the OpenAI-compatible server. */
 export type { AnswerFormat } from "./answer-format.ts";
 export type { ChatPrompt } from "./chat.ts";
+export { CodeMonitor, type CodeMonitorOptions, type CodePlaceOptions, loadTypeScript } from "./code-monitor.ts";
 export { Embedder } from "./embedder.ts";
 export { type GeneratedObject, generateObject, type PlainSchema, type ZodSchema } from "./generate-object.ts";
 export * from "./http/index.ts";

@@ -48,29 +48,69 @@ const preferences: TypeScript.UserPreferences = {
   includeCompletionsWithSnippetText: false,
 };
 
+/** Parsed files that projects share, by compiler: those of TypeScript's own library are large. */
+const registries = new WeakMap<object, TypeScript.DocumentRegistry>();
+
+function registryOf(ts: typeof TypeScript): TypeScript.DocumentRegistry {
+  const known = registries.get(ts);
+  if (known) return known;
+  const { sys } = ts as { readonly sys?: TypeScript.System };
+  const registry = ts.createDocumentRegistry(sys?.useCaseSensitiveFileNames ?? true);
+  registries.set(ts, registry);
+  return registry;
+}
+
+/** A number of a text, that texts of other content hardly share. */
+function hashOf(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return `${text.length}-${hash >>> 0}`;
+}
+
+/** What a project consists of, in the compiler's own terms. */
+interface Setup {
+  readonly options: TypeScript.CompilerOptions;
+  readonly files: Readonly<Record<string, string>>;
+  /** Files on disk that belong to the project although none imports them. */
+  readonly roots: readonly string[];
+  readonly directory: string;
+  readonly libraries: Readonly<Record<string, string>>;
+}
+
+function compilerOf(typescript: TypeScriptModule): typeof TypeScript {
+  if (typeof typescript?.createLanguageService !== "function")
+    fail(
+      "unsupported",
+      `TypeScript ${typescript?.version ?? "of this version"} has no createLanguageService; install typescript@6.0.3 or 5.9.3`,
+    );
+  return typescript as unknown as typeof TypeScript;
+}
+
+/** Versions of files, never the same twice: projects share what they have parsed. */
+let versions = 0;
+
 /** See the top of the file. One project has one version of each file at a time. */
 export class TypeScriptProject {
   readonly #ts: typeof TypeScript;
   readonly #service: TypeScript.LanguageService;
-  readonly #files = new Map<string, { text: string; version: number }>();
+  readonly #files = new Map<string, { readonly text: string; readonly version: string }>();
 
-  /** @throws `unsupported` for a TypeScript that has no language service to call, `argument` for impossible options. */
-  constructor({ typescript, files, compilerOptions = {}, directory = "/", libraries = {} }: TypeScriptProjectOptions) {
-    if (typeof typescript?.createLanguageService !== "function")
-      fail(
-        "unsupported",
-        `TypeScript ${typescript?.version ?? "of this version"} has no createLanguageService; install typescript@6.0.3 or 5.9.3`,
-      );
-    const ts = typescript as unknown as typeof TypeScript;
+  private constructor(ts: typeof TypeScript, setup: Setup) {
+    const { options, files, roots, directory, libraries } = setup;
     this.#ts = ts;
-    for (const [path, text] of Object.entries(files)) this.#files.set(path, { text, version: 0 });
-    const { options, errors } = ts.convertCompilerOptionsFromJson(compilerOptions, directory);
-    const [error] = errors;
-    if (error) fail("argument", `compilerOptions: ${ts.flattenDiagnosticMessageText(error.messageText, " ")}`);
+    for (const [path, text] of Object.entries(files)) this.setText(path, text);
     const { sys } = ts as { readonly sys?: TypeScript.System };
     const readFile = (path: string) => this.#files.get(path)?.text ?? libraries[path] ?? sys?.readFile(path);
     // what is read from disk is taken to stay as it is
-    const snapshots = new Map<string, TypeScript.IScriptSnapshot>();
+    const read = new Map<string, { readonly snapshot: TypeScript.IScriptSnapshot; readonly version: string } | null>();
+    const readOnce = (path: string) => {
+      const kept = read.get(path);
+      if (kept !== undefined) return kept;
+      const text = readFile(path);
+      const found = text === undefined ? null : { snapshot: ts.ScriptSnapshot.fromString(text), version: hashOf(text) };
+      read.set(path, found);
+      return found;
+    };
     const folders = new Set<string>();
     for (const path of [...this.#files.keys(), ...Object.keys(libraries)])
       for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) folders.add(path.slice(0, at));
@@ -80,18 +120,11 @@ export class TypeScriptProject {
         getCurrentDirectory: () => directory,
         getDefaultLibFileName: (settings) =>
           sys ? ts.getDefaultLibFilePath(settings) : `/${ts.getDefaultLibFileName(settings)}`,
-        getScriptFileNames: () => [...this.#files.keys()],
-        getScriptVersion: (path) => String(this.#files.get(path)?.version ?? 0),
+        getScriptFileNames: () => [...new Set([...roots, ...this.#files.keys()])],
+        getScriptVersion: (path) => this.#files.get(path)?.version ?? readOnce(path)?.version ?? "",
         getScriptSnapshot: (path) => {
           const own = this.#files.get(path);
-          if (own) return ts.ScriptSnapshot.fromString(own.text);
-          const kept = snapshots.get(path);
-          if (kept) return kept;
-          const text = readFile(path);
-          if (text === undefined) return undefined;
-          const snapshot = ts.ScriptSnapshot.fromString(text);
-          snapshots.set(path, snapshot);
-          return snapshot;
+          return own ? ts.ScriptSnapshot.fromString(own.text) : readOnce(path)?.snapshot;
         },
         fileExists: (path) => this.#files.has(path) || path in libraries || (sys?.fileExists(path) ?? false),
         readFile,
@@ -99,8 +132,45 @@ export class TypeScriptProject {
         getDirectories: (path) => sys?.getDirectories(path) ?? [],
         ...(sys && { realpath: (path: string) => sys.realpath?.(path) ?? path }),
       },
-      ts.createDocumentRegistry(sys?.useCaseSensitiveFileNames ?? true, directory),
+      registryOf(ts),
     );
+  }
+
+  /**
+   * A project of files in memory.
+   * @throws `unsupported` for a TypeScript that has no language service to call, `argument` for impossible compiler options.
+   */
+  static create({
+    typescript,
+    files,
+    compilerOptions = {},
+    directory = "/",
+    libraries = {},
+  }: TypeScriptProjectOptions): TypeScriptProject {
+    const ts = compilerOf(typescript);
+    const { options, errors } = ts.convertCompilerOptionsFromJson(compilerOptions, directory);
+    const [error] = errors;
+    if (error) fail("argument", `compilerOptions: ${ts.flattenDiagnosticMessageText(error.messageText, " ")}`);
+    return new TypeScriptProject(ts, { options, files, roots: [], directory, libraries });
+  }
+
+  /**
+   * A project on disk, under the `tsconfig.json` of its folder or of one above. Its global declarations are part of it; all other files
+   * are read when a file that is asked about imports them.
+   * @throws `unsupported` as {@link create}, or where there is no disk; `format` for a `tsconfig.json` that cannot be read.
+   */
+  static open(typescript: TypeScriptModule, directory: string): TypeScriptProject {
+    const ts = compilerOf(typescript);
+    const { sys } = ts as { readonly sys?: TypeScript.System };
+    if (!sys) return fail("unsupported", "there is no disk to open a project from; create one of files in memory");
+    const config = ts.findConfigFile(directory, sys.fileExists);
+    const setup = { files: {}, directory, libraries: {} };
+    if (!config) return new TypeScriptProject(ts, { ...setup, options: ts.getDefaultCompilerOptions(), roots: [] });
+    const { config: json, error } = ts.readConfigFile(config, sys.readFile);
+    if (error) fail("format", `${config}: ${ts.flattenDiagnosticMessageText(error.messageText, " ")}`);
+    const folder = config.slice(0, config.lastIndexOf("/"));
+    const { options, fileNames } = ts.parseJsonConfigFileContent(json, sys, folder);
+    return new TypeScriptProject(ts, { ...setup, options, roots: fileNames.filter((name) => name.endsWith(".d.ts")) });
   }
 
   /** The paths of the project's own files. */
@@ -115,9 +185,7 @@ export class TypeScriptProject {
 
   /** Sets the text of a file, which may be new. */
   setText(path: string, text: string): void {
-    const file = this.#files.get(path);
-    if (!file) this.#files.set(path, { text, version: 0 });
-    else if (file.text !== text) this.#files.set(path, { text, version: file.version + 1 });
+    if (this.#files.get(path)?.text !== text) this.#files.set(path, { text, version: `edit ${versions++}` });
   }
 
   #missing(path: string): never {
@@ -171,8 +239,11 @@ export class TypeScriptProject {
       if (!help || help.applicableSpan.start !== offset) return undefined;
       return help.items.map((item): Arity => {
         const optional = item.parameters.map(
-          ({ isOptional, isRest, displayParts }) =>
-            isOptional || isRest || displayParts.some(({ text }) => text === "void" || text === "any"),
+          ({ isOptional, displayParts }, i) =>
+            isOptional ||
+            (item.isVariadic && i === item.parameters.length - 1) ||
+            // what may be void may be left out
+            displayParts.some(({ text }) => text === "void" || text === "any"),
         );
         return {
           least: optional.lastIndexOf(false) + 1,
