@@ -73,11 +73,13 @@ export class TokenChooser {
     if (this.constraint && !this.constraint.advance(token))
       fail("internal", `token ${token} was chosen although the constraint forbids it`);
     this.sampler.accept(token);
-    this.#ended ||= this.ends.has(token) || this.#onlyEndsLeft();
+    this.#ended ||= this.ends.has(token) || this.#onlyEndsLeft(token);
   }
 
-  #onlyEndsLeft(): boolean {
+  #onlyEndsLeft(taken: number): boolean {
     if (!this.constraint?.isComplete() || !this.#mask) return false;
+    // in free text the same token could come again, which is cheaper to ask than a mask
+    if (this.constraint.allows(taken)) return false;
     this.constraint.mask(this.#mask);
     for (const end of this.ends) this.#mask[end >> 5]! &= ~(1 << (end & 31));
     return this.#mask.every((word) => word === 0);

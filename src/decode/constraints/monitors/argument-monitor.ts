@@ -40,8 +40,8 @@ interface Reading {
   readonly place: CodePlace;
   readonly text: string;
   readonly after: string;
-  /** Signatures that were asked for from here: by the bracket's place in the text, or by a token up to it. */
-  readonly found: Map<number | string, readonly Arity[] | undefined>;
+  /** Signatures that were asked for from here, by the bracket's place. */
+  readonly found: Map<number, readonly Arity[] | undefined>;
 }
 
 /** See the top of the file. */
@@ -123,20 +123,23 @@ export class ArgumentMonitor implements Monitor {
 
   #arities(frame: OpenFrame, reading: Reading, token: string): readonly Arity[] | undefined {
     const inside = frame.offset - reading.text.length;
-    const key = inside < 0 ? frame.offset : token.slice(0, inside);
-    if (!reading.found.has(key)) reading.found.set(key, this.#analysed(frame, reading, token));
-    return reading.found.get(key);
+    // a name that only the token would spell is not looked up: there are many, and hardly any exists
+    if (inside > 0 && token.slice(0, inside).trim()) return undefined;
+    const offset = Math.min(frame.offset, reading.text.length);
+    if (!reading.found.has(offset)) reading.found.set(offset, this.#analysed(offset, reading));
+    return reading.found.get(offset);
   }
 
-  #analysed(frame: OpenFrame, { text, after }: Reading, token: string): readonly Arity[] | undefined {
-    const before = (text + token).slice(0, frame.offset + 1);
+  /** Signatures of what the bracket at a place of the text calls; behind the text, of what one there would call. */
+  #analysed(offset: number, { text, after }: Reading): readonly Arity[] | undefined {
+    const before = `${text.slice(0, offset)}(`;
     const key = `${before.length} ${before}${after}`;
     const known = this.#analyses.has(key);
     const started = performance.now();
     const found = this.#analyses.get(key, () => this.#options.analyse(before + after, before.length));
     const milliseconds = known ? 0 : performance.now() - started;
     const counts = this.#counts;
-    // the question comes back at every token of the call; the first time counts
+    // the question comes back at every token of the call: the first time counts
     if (!known) {
       counts.triggers++;
       counts.analyses++;
