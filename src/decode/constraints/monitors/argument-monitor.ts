@@ -88,6 +88,7 @@ export class ArgumentMonitor implements Monitor {
         this.#counts.masks++;
         this.#counts.maskMs += performance.now() - started - (this.#counts.analysisMs - analysisMs);
       },
+      suggestion: () => "",
       after: (_, { text, after, from }) =>
         this.#state({ place: scanCode(text.slice(from), place), text, after, found: new Map() }),
     };

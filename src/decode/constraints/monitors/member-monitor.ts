@@ -35,6 +35,12 @@ export const isIdentifierPart: IdentifierPart = (character) => /^[\p{ID_Continue
 const keptAnalyses = 1024;
 const keptMasks = 256;
 
+function commonBeginning(a: string, b: string): string {
+  let same = 0;
+  while (same < a.length && a[same] === b[same]) same++;
+  return a.slice(0, same);
+}
+
 /** See the top of the file. */
 export class MemberMonitor implements Monitor {
   readonly name = "members";
@@ -57,6 +63,7 @@ export class MemberMonitor implements Monitor {
       allowsEnd: true,
       allows: () => true,
       restrict: () => {},
+      suggestion: () => "",
       after: (_, text) => this.#watch(text),
     };
   }
@@ -98,6 +105,7 @@ export class MemberMonitor implements Monitor {
       },
       allows: (bytes) => state().allows(bytes),
       restrict: (mask) => state().restrict(mask),
+      suggestion: () => state().suggestion(),
       after: (bytes, text) => state().after(bytes, text),
     };
   }
@@ -149,6 +157,7 @@ export class MemberMonitor implements Monitor {
         });
         for (let i = 0; i < mask.length; i++) mask[i]! &= allowed[i]!;
       },
+      suggestion: () => commonBeginning(words[0]!, words[words.length - 1]!),
       after: (bytes, text) => {
         const token = stringOfBytes(bytes);
         const left = words.filter((word) => word.startsWith(token)).map((word) => word.slice(token.length));

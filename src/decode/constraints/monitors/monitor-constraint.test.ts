@@ -241,6 +241,21 @@ describe("a text under monitors", () => {
     expect([text.length, text.text]).toEqual([0, "it."]);
   });
 
+  it("suggests what all names that are left begin with", () => {
+    const text = members("it.");
+    expect(text.suggested()).toEqual([]);
+    take(text, "b");
+    expect(text.suggested().map((token) => (token >= 256 ? longer[token - 256] : String.fromCharCode(token)))).toEqual([
+      "r",
+      "e",
+      "w",
+      "Ledger",
+    ]);
+    take(text, "r", "e", "w", "Ledger");
+    expect(text.suggested()).toEqual([]);
+    expect(members("").suggested()).toEqual([]);
+  });
+
   it("forces nothing and asks for no completion", () => {
     const text = members("it.");
     expect([text.forced(), text.shortestCompletion()]).toEqual([[], []]);

@@ -166,6 +166,15 @@ export class MonitorConstraint implements Constraint {
     return [];
   }
 
+  /** What all names that are left begin with, in the tokenizer's own spelling: a draft that the model may spell otherwise. */
+  suggested(): readonly number[] {
+    for (const state of this.#ended ? [] : this.#effective()) {
+      const bytes = state.suggestion();
+      if (bytes) return this.#vocabulary.tokensOf(Uint8Array.from(bytes, (c) => c.charCodeAt(0)));
+    }
+    return [];
+  }
+
   /** Always empty: a monitored text may be cut anywhere. */
   shortestCompletion(): readonly number[] {
     return [];

@@ -25,6 +25,8 @@ export interface MonitorState {
   allows(bytes: Uint8Array): boolean;
   /** Clears the bits of tokens that may not come next. */
   restrict(mask: TokenMask): void;
+  /** What must come next whatever else does, in bytes of one character each; mostly empty. */
+  suggestion(): string;
   /** The state behind a token, also behind one that it would not have allowed. @param text the text with it. */
   after(bytes: Uint8Array, text: MonitoredText): MonitorState;
 }
