@@ -50,6 +50,23 @@ export {
 } from "./pearl/simulate.ts";
 export { idleShare, type PearlWorker, type Span, type SpanListener } from "./pearl/spans.ts";
 export {
+  beamPlanner,
+  greedyPlanner,
+  type PopulationOptions,
+  populationPlanner,
+  samplingPlanner,
+} from "./planners/baselines.ts";
+export * from "./planners/planner.ts";
+export { BranchingModel, constrainedPrefixes, type PrefixModel } from "./planners/prefix-model.ts";
+export {
+  type FunctionTest,
+  passRate,
+  sameJson,
+  type TestRewardOptions,
+  testReward,
+  withBrevity,
+} from "./planners/rewards.ts";
+export {
   type JsonValue,
   Sandbox,
   type SandboxLimit,
@@ -57,6 +74,8 @@ export {
   type SandboxOptions,
   type SandboxOutcome,
 } from "./planners/sandbox/sandbox.ts";
+export type { SelectionRule } from "./planners/search-tree.ts";
+export { planningGuided, type TreeSearchOptions } from "./planners/tree-search.ts";
 export { argmax, logSumExp, Sampler, tokenLogprob } from "./sampler.ts";
 export { scoreTokens } from "./score.ts";
 export { Calibration, type CalibrationCounts } from "./speculate/calibration.ts";
