@@ -72,7 +72,7 @@ export async function answerSchemas({ model, cases, maxTokens, signal, onCase }:
     ]);
     const ask = async (constraint: WatchedConstraint | undefined, more: GenerateOptions = {}): Promise<Answer> => {
       const { text, tokens, finishReason, stats } = await model.collect(
-        model.generate(prompt, { maxTokens, draft: false, signal, ...(constraint && { constraint }), ...more }),
+        model.generate(prompt, { maxTokens, signal, ...(constraint && { constraint }), ...more }),
       );
       return {
         text,
@@ -80,7 +80,7 @@ export async function answerSchemas({ model, cases, maxTokens, signal, onCase }:
         finished: finishReason === "stop",
         decodeMs: tokens.length > 1 ? (1000 * (tokens.length - 1)) / stats.decodeTokensPerSecond : 0,
         constraintMs: constraint?.watch.milliseconds ?? 0,
-        forced: stats.drafting?.accepted ?? 0,
+        forced: stats.drafting?.byProposer.constraint?.accepted ?? 0,
       };
     };
     const free = await ask(undefined);

@@ -13,7 +13,7 @@ export interface Watch {
 export class WatchedConstraint implements Constraint {
   /**
    * @param inner the constraint itself
-   * @param forces whether it tells what is forced; if not, the model chooses every token
+   * @param forces whether it tells what is forced and suggested; if not, the model chooses every token
    * @param watch where its time is added up
    */
   constructor(
@@ -69,6 +69,11 @@ export class WatchedConstraint implements Constraint {
   /** Tokens that must come next; none when it keeps them to itself. */
   forced(): readonly number[] {
     return this.forces ? this.#timed(() => this.inner.forced()) : [];
+  }
+
+  /** Tokens that are likely; none when it keeps them to itself. */
+  suggested(): readonly number[] {
+    return this.forces ? this.#timed(() => this.inner.suggested?.() ?? []) : [];
   }
 
   /** Tokens of some shortest way to a complete text. */

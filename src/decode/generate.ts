@@ -19,6 +19,7 @@ import { runDraft } from "./run-draft.ts";
 import { Sampler, tokenLogprob } from "./sampler.ts";
 import { type Speculation, SpeculationSession } from "./speculate/speculation.ts";
 import { DraftCounter } from "./speculate/statistics.ts";
+import { Suggestions } from "./speculate/suggestions.ts";
 import { StopFilter } from "./stop.ts";
 import { TokenChooser } from "./token-chooser.ts";
 import type { Verdict } from "./verifier.ts";
@@ -45,32 +46,21 @@ interface Decided {
   readonly logprob?: TokenLogprob;
 }
 
-/** A draft with the tokens before it that a constraint leaves no choice about. */
-interface StepPlan {
-  readonly forced: readonly number[];
-  /** Forced tokens as a chain, and the draft after them. */
-  readonly draft: DraftTree;
-}
-
-/** Forced tokens as the beginning of a draft. */
-function withForced(forced: readonly number[], draft: DraftTree): StepPlan {
-  if (!forced.length) return { forced, draft };
+/** Forced tokens as a chain, and a draft behind them. */
+function withForced(forced: readonly number[], draft: DraftTree): DraftTree {
+  if (!forced.length) return draft;
   const { proposers = draft.tokens.map(() => "") } = draft;
+  const shift = forced.length;
   return {
-    forced,
-    draft: {
-      tokens: [...forced, ...draft.tokens],
-      parents: [...forced.map((_, i) => i - 1), ...draft.parents.map((parent) => parent + forced.length)],
-      proposers: [...forced.map(() => "constraint"), ...proposers],
-      ...(draft.distributions && {
-        distributions: new Map([...draft.distributions].map(([node, q]) => [node + forced.length, q])),
-      }),
-      ...(draft.draws && {
-        draws: new Map(
-          [...draft.draws].map(([node, drawn]) => [node + forced.length, drawn.map((child) => child + forced.length)]),
-        ),
-      }),
-    },
+    tokens: [...forced, ...draft.tokens],
+    parents: [...forced.map((_, i) => i - 1), ...draft.parents.map((parent) => parent + shift)],
+    proposers: [...forced.map(() => "constraint"), ...proposers],
+    ...(draft.distributions && {
+      distributions: new Map([...draft.distributions].map(([node, q]) => [node + shift, q])),
+    }),
+    ...(draft.draws && {
+      draws: new Map([...draft.draws].map(([node, drawn]) => [node + shift, drawn.map((child) => child + shift)])),
+    }),
   };
 }
 
@@ -96,12 +86,13 @@ export async function* generate(
     );
   const limit = Math.min(options.maxTokens ?? room, room);
   const ends = new Set(ignoreEos && !constraint ? [] : tokenizer.specials.eosIds);
-  const chooser = new TokenChooser(new Sampler(options, prompt), ends, constraint);
+  const chooser = new TokenChooser(new Sampler(options, prompt), ends, constraint, limit);
   const decoder = new StreamDecoder(tokenizer, { skipSpecial: true });
   const stops = new StopFilter(typeof options.stop === "string" ? [options.stop] : (options.stop ?? []));
   const cachedTokens = sequence.length;
   const tokens = [...prompt];
   const counter = new DraftCounter();
+  const suggestions = new Suggestions();
   const entryOf = (logits: Float32Array, token: number) =>
     logprobs === undefined ? undefined : { logprob: tokenLogprob(logits, token, logprobs) };
   const speculating = speculation && (await SpeculationSession.open(speculation, prompt, options, tokenizer.vocabSize));
@@ -159,15 +150,18 @@ export async function* generate(
       throwIfAborted(signal);
       const clock = performance.now();
       const maxDepth = Math.min(sequence.room - 1, limit - count - 1);
-      const forcing = constraint && forcedTokens(constraint, limit - count).slice(0, Math.max(0, maxDepth));
-      const { forced, draft } = await propose(speculating, tokens, sequence.length, maxDepth, constraint, forcing);
+      const likely = options.draft === false ? undefined : suggestions;
+      const draft = await propose(
+        { speculating, tokens, context: sequence.length, maxDepth, constraint, likely },
+        chooser.forced().slice(0, Math.max(0, maxDepth)),
+      );
       const drafted = performance.now();
       const root = tokens[tokens.length - 1]!;
       const checked = await runDraft(sequence, root, draft);
       const stepped = performance.now();
-      chooser.force(forced);
       const verdict = (speculating?.verifier ?? matchVerifier).verify(draft, checked.logits, chooser);
       const committed = checked.commit(verdict.path);
+      suggestions.learn(draft, verdict.path);
       decided = decide(draft, verdict, (node, token) => entryOf(checked.logits(node), token));
       const verified = performance.now();
       const gained = decided.map(({ token }) => token);
@@ -185,35 +179,29 @@ export async function* generate(
   }
 }
 
-/** Tokens that are kept free, so that what the model opens can still be closed when room runs out. */
-const closingSlack = 8;
-
-/** Tokens that come next without asking the model: no choice is left, or just enough room to complete the text. */
-function forcedTokens(constraint: Constraint, remaining: number): readonly number[] {
-  // far from the limit it is enough to look now and then
-  if (remaining <= 64 || remaining % 64 === 0) {
-    const completion = constraint.shortestCompletion();
-    if (completion.length && remaining - completion.length <= closingSlack) return completion;
-  }
-  return constraint.forced();
+/** What a plan depends on. */
+interface PlanRequest {
+  readonly speculating: SpeculationSession | undefined;
+  readonly tokens: readonly number[];
+  readonly context: number;
+  readonly maxDepth: number;
+  readonly constraint: Constraint | undefined;
+  /** What the constraint suggests is proposed, too; absent when the text is decoded plainly. */
+  readonly likely: Suggestions | undefined;
 }
 
-/** What the next step checks: forced tokens, then what drafters propose after them. */
-async function propose(
-  speculating: SpeculationSession | undefined,
-  tokens: readonly number[],
-  context: number,
-  maxDepth: number,
-  constraint: Constraint | undefined,
-  forced: readonly number[] = [],
-): Promise<StepPlan> {
-  if (maxDepth < 1) return { forced: [], draft: emptyDraft };
-  if (!speculating) return withForced(forced, emptyDraft);
+/** What the next step checks: forced tokens, then what drafters and the constraint propose after them. */
+async function propose(request: PlanRequest, forced: readonly number[]): Promise<DraftTree> {
+  const { speculating, tokens, context, maxDepth, constraint, likely } = request;
+  if (maxDepth < 1) return emptyDraft;
   let taken = 0;
   try {
     for (; taken < forced.length && constraint?.advance(forced[taken]!); taken++);
+    const depth = maxDepth - taken;
+    const proposal = (depth > 0 && likely?.of(constraint, depth)) || emptyDraft;
+    if (!speculating) return withForced(forced, proposal);
     const all = taken ? [...tokens, ...forced] : tokens;
-    const draft = await speculating.propose(all, context, maxDepth - taken, 1 + taken, constraint);
+    const draft = await speculating.propose(all, context, depth, 1 + taken, constraint, proposal);
     return withForced(forced, draft);
   } finally {
     constraint?.rollback(taken);

@@ -53,7 +53,7 @@ export interface GenerateOptions extends SamplingOptions {
    * then end the answer even under `ignoreEos`, and one that nears `maxTokens` is completed the shortest way.
    */
   readonly constraint?: Constraint;
-  /** `false` decodes plainly although the model has drafters. */
+  /** `false` decodes plainly although the model has drafters or the constraint has suggestions. */
   readonly draft?: boolean;
 }
 
@@ -96,7 +96,7 @@ export interface GenerationChunk {
   readonly text: string;
   readonly tokens: readonly number[];
   readonly logprobs?: readonly TokenLogprob[];
-  /** Which drafter proposed the tokens (several are joined by `+`, `constraint` means that there was no choice); absent for
+  /** Which drafter proposed the tokens (several are joined by `+`, `constraint` means that there was no choice, `schema` that it is the next name that is declared); absent for
    * tokens that the model chose by itself. */
   readonly proposedBy?: string;
   /** Set on the last piece. */

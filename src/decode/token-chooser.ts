@@ -12,11 +12,22 @@ export class TokenChooser {
   /** Tokens that end the text. */
   readonly ends: ReadonlySet<number>;
   readonly #mask: Uint32Array | undefined;
-  readonly #forcedLeft: number[] = [];
+  readonly #limit: number;
+  #forced: readonly number[] = [];
+  /** Whether the constraint was asked what it forces in the present state. */
+  #asked = false;
+  #taken = 0;
   #ended = false;
 
-  constructor(sampler: Sampler, ends: ReadonlySet<number> = new Set(), constraint?: Constraint) {
+  /** @param limit most tokens of the text: one that nears it is completed as its constraint knows how */
+  constructor(
+    sampler: Sampler,
+    ends: ReadonlySet<number> = new Set(),
+    constraint?: Constraint,
+    limit = Number.POSITIVE_INFINITY,
+  ) {
     this.sampler = sampler;
+    this.#limit = limit;
     this.ends = ends;
     this.constraint = constraint;
     this.#mask = constraint && new Uint32Array(Math.ceil(constraint.vocabSize / 32));
@@ -27,9 +38,16 @@ export class TokenChooser {
     return this.#ended;
   }
 
-  /** Tokens that must come next: taken without asking the model, each by {@link take}. */
-  force(tokens: readonly number[]): void {
-    this.#forcedLeft.splice(0, Number.POSITIVE_INFINITY, ...tokens);
+  /**
+   * Tokens that come next without asking the model: no choice is left, or just enough room to complete the text. {@link choose} gives
+   * them one by one, however the text is decoded, so that drafts change neither their spelling nor the random numbers behind them.
+   */
+  forced(): readonly number[] {
+    if (this.constraint && !this.#asked) {
+      this.#forced = forcedTokens(this.constraint, this.#limit - this.#taken);
+      this.#asked = true;
+    }
+    return this.#forced;
   }
 
   /** Logits with those of forbidden tokens at minus infinity; the same array without a constraint. */
@@ -52,7 +70,7 @@ export class TokenChooser {
 
   /** The next token after a row of logits; nothing is noted. @throws `nan` when no token can be chosen. */
   choose(logits: Float32Array): number {
-    const [forced] = this.#forcedLeft;
+    const [forced] = this.forced();
     if (forced !== undefined) return forced;
     // most rows of a constrained text already say something allowed, and asking for one token is cheaper than a mask
     if (this.constraint && this.sampler.greedy && this.sampler.adjust(logits) === logits) {
@@ -69,7 +87,9 @@ export class TokenChooser {
 
   /** Notes that a token comes next. @throws `internal` for one that the constraint forbids. */
   take(token: number): void {
-    this.#forcedLeft.shift();
+    this.#taken++;
+    this.#forced = this.#forced[0] === token ? this.#forced.slice(1) : [];
+    this.#asked = this.#forced.length > 0;
     if (this.constraint && !this.constraint.advance(token))
       fail("internal", `token ${token} was chosen although the constraint forbids it`);
     this.sampler.accept(token);
@@ -84,4 +104,16 @@ export class TokenChooser {
     for (const end of this.ends) this.#mask[end >> 5]! &= ~(1 << (end & 31));
     return this.#mask.every((word) => word === 0);
   }
+}
+
+/** Tokens that are kept free, so that what the model opens can still be closed when room runs out. */
+const closingSlack = 8;
+
+function forcedTokens(constraint: Constraint, remaining: number): readonly number[] {
+  // far from the limit it is enough to look now and then
+  if (remaining <= 64 || (remaining % 64 === 0 && remaining < Number.POSITIVE_INFINITY)) {
+    const completion = constraint.shortestCompletion();
+    if (completion.length && remaining - completion.length <= closingSlack) return completion;
+  }
+  return constraint.forced();
 }

@@ -5,7 +5,7 @@ import { Ajv } from "ajv";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BletchleyError } from "../../src/util/errors.ts";
-import { accepts, endToken, engine, newMask, spelled, textOf, tokensOf } from "./engine.ts";
+import { accepts, byBytes, endToken, engine, newMask, spelled, textOf, tokensOf } from "./engine.ts";
 
 const spaced = (value: unknown): string =>
   Array.isArray(value)
@@ -246,6 +246,9 @@ describe("properties", () => {
             Array.from({ length: endToken + 1 }, (_, id) => id).filter((id) => constraint.allows(id)),
           );
           expect(allowed.includes(endToken)).toBe(constraint.isComplete());
+          const ahead = constraint.suggested!();
+          for (const token of ahead) expect(constraint.advance(token)).toBe(true);
+          constraint.rollback(ahead.length);
           const token = allowed[pick % allowed.length]!;
           if (token === endToken) break;
           expect(constraint.advance(token)).toBe(true);
@@ -283,6 +286,29 @@ describe("forced tokens", () => {
     for (const token of forced) expect(constraint.advance(token)).toBe(true);
     expect(constraint.isComplete()).toBe(true);
     expect(constraint.forced()).toEqual([]);
+  });
+});
+
+describe("suggested tokens", () => {
+  const properties = { foo: { type: "string" }, bar: { type: "integer" }, "x y": { type: "boolean" } };
+  const { start } = engine.jsonSchema({ type: "object", properties, required: ["x y"] });
+  const ahead = (text: string) => {
+    const constraint = start();
+    for (const token of byBytes(text)) expect(constraint.advance(token)).toBe(true);
+    return textOf(constraint.suggested!());
+  };
+
+  it("are the next declared name and what must follow it", () => {
+    expect(ahead("{")).toBe('"foo": ');
+    expect(ahead('{"foo": "a", ')).toBe('"bar": ');
+    expect(ahead('{"foo": "a",')).toBe(' "bar": ');
+    expect(ahead('{"bar": 10, "')).toBe('x y": ');
+    expect(ahead('{"bar": 10, "f')).toBe('oo": "');
+  });
+
+  it("go back to names that were left out, and end with them", () => {
+    expect(ahead('{"x y": true, ')).toBe('"foo": ');
+    expect(ahead('{"x y": true, "bar": 1, "foo": "", ')).toBe("");
   });
 });
 

@@ -30,6 +30,11 @@ export interface Constraint {
   isComplete(): boolean;
   /** Tokens that must come next whatever the model says, in the tokenizer's own spelling of them; often empty. */
   forced(): readonly number[];
+  /**
+   * Tokens that are likely to come next although others may, in the tokenizer's own spelling: a draft that the model must check. Absent
+   * where nothing is known.
+   */
+  suggested?(): readonly number[];
   /** Tokens of some shortest way to a complete text, without the end-of-sequence token: how a text is finished when room runs out. */
   shortestCompletion(): readonly number[];
   /** An independent copy of this state. */

@@ -49,6 +49,8 @@ export interface Position {
   readonly lexical?: Lexical;
   /** Bytes that lead towards an end, by a short way; empty when it is complete. More may be needed behind them. */
   finish(): ArrayLike<number>;
+  /** Bytes that are likely to come although others may, such as the next name that a schema declares; undefined where there are none. */
+  suggest?(tape: Tape): ArrayLike<number> | undefined;
   /** What comes back when a place with the same mask is reached again; undefined where none is kept. */
   readonly keeper: Keeper | undefined;
 }

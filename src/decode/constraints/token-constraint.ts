@@ -9,8 +9,12 @@ import type { Patience } from "./patience.ts";
 import { finished, type Position, Tape } from "./position.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-/** Longest text that is forced at once, and longest completion, in bytes. */
+/** Longest text that is forced at once, and that is suggested, in bytes. */
 const maxForced = 4096;
+const maxSuggested = 64;
+/** Tokens that might join the end of forced ones with what is open, of which so many are tried. */
+const mostSpanning = 16;
+/** Longest completion, in bytes. */
 const maxCompletion = 1 << 20;
 
 /** See the top of the file. */
@@ -114,23 +118,40 @@ export class TokenConstraint implements Constraint {
 
   /** Tokens that must come next, in the tokenizer's own spelling. */
   forced(): readonly number[] {
+    return this.#ahead(maxForced, () => undefined);
+  }
+
+  /** Tokens that are likely to come next, in the tokenizer's own spelling: what is forced, and the next name that a schema declares. */
+  suggested(): readonly number[] {
+    return this.#ahead(maxSuggested, (at) => at.suggest?.(this.#tape));
+  }
+
+  /** Tokens of a way ahead: bytes that are suggested, and those without an alternative. */
+  #ahead(most: number, suggest: (at: Position) => ArrayLike<number> | undefined): readonly number[] {
     this.patience.begin();
     if (this.#ended) return [];
     const tape = this.#tape;
     const start = tape.length;
     const bytes: number[] = [];
     let at = this.#position;
-    while (!at.complete && bytes.length < maxForced) {
+    while (!at.complete && bytes.length < most) {
       this.patience.spend();
-      const byte = this.#onlyByte(at);
-      if (byte < 0) break;
-      tape.put(byte);
-      at = at.step(byte, tape)!;
-      tape.length++;
-      bytes.push(byte);
+      let next: ArrayLike<number> = suggest(at) ?? [];
+      if (!next.length) {
+        const byte = this.#onlyByte(at);
+        if (byte < 0) break;
+        next = [byte];
+      }
+      for (let i = 0; i < next.length; i++) {
+        tape.put(next[i]!);
+        at = at.step(next[i]!, tape) ?? fail("internal", "a way ahead is forbidden by the constraint that knows it");
+        tape.length++;
+        bytes.push(next[i]!);
+      }
     }
+    const tokens = bytes.length ? this.#cutAhead(Uint8Array.from(bytes), at) : [];
     tape.length = start;
-    return bytes.length ? this.#cutForced(Uint8Array.from(bytes)) : [];
+    return tokens;
   }
 
   #onlyByte(position: Position): number {
@@ -155,68 +176,70 @@ export class TokenConstraint implements Constraint {
   }
 
   /**
-   * Forced bytes as tokens, without those at the end that the tokenizer might join with what is still open: a token that
-   * begins in the tail, reaches past the end and is allowed would be its own spelling.
+   * Bytes as tokens, without those at the end that the tokenizer might join with what is still open: where a token that begins in
+   * the tail, reaches past the end and is allowed would be its own spelling. The tape holds the bytes.
+   * @param at the position behind the bytes
    */
-  #cutForced(bytes: Uint8Array): readonly number[] {
+  #cutAhead(bytes: Uint8Array, at: Position): readonly number[] {
     // a character that is cut in two cannot be spelled yet
     let end = bytes.length;
     while (end > 0 && end > bytes.length - 4 && !isWholeText(bytes.subarray(0, end))) end--;
     const tokens = this.vocabulary.tokensOf(bytes.subarray(0, end));
-    const lengths = tokens.map((token) => this.vocabulary.bytesOf(token)!.length);
+    const ends: number[] = [];
+    for (const token of tokens) ends.push((ends.at(-1) ?? 0) + this.vocabulary.bytesOf(token)!.length);
     let kept = tokens.length;
-    let offset = bytes.length;
-    let at = end;
     for (let i = tokens.length - 1; i >= 0 && i >= tokens.length - 4; i--) {
-      at -= lengths[i]!;
-      if (this.#spansPast(tokens.slice(0, i), bytes.subarray(at))) {
-        kept = i;
-        offset = at;
+      const from = ends[i - 1] ?? 0;
+      for (let inside = ends[i]! - 1; inside >= from && kept > i; inside--) {
+        const spanning = this.#spanning(bytes.subarray(inside), at, inside === from ? 1 : mostSpanning);
+        if (
+          inside === from ? spanning.length : spanning.some((more) => !this.#startsWith(bytes, inside, more, tokens, i))
+        )
+          kept = i;
       }
     }
-    return offset >= 0 ? tokens.slice(0, kept) : tokens;
+    return tokens.slice(0, kept);
   }
 
-  /** Whether an allowed token begins with these bytes and goes on behind them. */
-  #spansPast(before: readonly number[], tail: Uint8Array): boolean {
+  /** Whether a text of bytes up to a place and a token from there on begins with the tokens up to number `last`. */
+  #startsWith(bytes: Uint8Array, place: number, token: number, tokens: readonly number[], last: number): boolean {
+    const more = this.vocabulary.bytesOf(token)!;
+    const text = new Uint8Array(place + more.length);
+    text.set(bytes.subarray(0, place));
+    text.set(more, place);
+    if (!isWholeText(text)) return true;
+    const own = this.vocabulary.tokensOf(text);
+    for (let i = 0; i <= last; i++) if (own[i] !== tokens[i]) return false;
+    return true;
+  }
+
+  /** Some allowed tokens that begin with these bytes and go on behind them, at most `most`. @param at the position behind the bytes */
+  #spanning(tail: Uint8Array, at: Position, most: number): readonly number[] {
     const { bytes, size, token } = this.vocabulary.trie;
     let node = 0;
     for (const byte of tail) {
       const end = node + size[node]!;
       let child = node + 1;
       while (child < end && bytes[child] !== byte) child += size[child]!;
-      if (child >= end) return false;
+      if (child >= end) return [];
       node = child;
     }
-    if (size[node] === 1) return false;
-    let taken = 0;
-    for (const id of before) if (this.advance(id)) taken++;
     const tape = this.#tape;
-    let found = false;
-    const walk = (at: Position, below: number): void => {
+    const found: number[] = [];
+    const walk = (from: Position, below: number): void => {
       this.patience.spend();
       const end = below + size[below]!;
-      for (let child = below + 1; child < end && !found; child += size[child]!) {
+      for (let child = below + 1; child < end && found.length < most; child += size[child]!) {
         tape.put(bytes[child]!);
-        const next = at.step(bytes[child]!, tape);
+        const next = from.step(bytes[child]!, tape);
         if (!next) continue;
-        if (token[child]! >= 0) found = true;
+        if (token[child]! >= 0) found.push(token[child]!);
         tape.length++;
         walk(next, child);
         tape.length--;
       }
     };
-    const start = tape.length;
-    let at: Position | null = this.#position;
-    for (const byte of tail) {
-      tape.put(byte);
-      at = at!.step(byte, tape);
-      tape.length++;
-      if (!at) break;
-    }
-    if (at) walk(at, node);
-    tape.length = start;
-    this.rollback(taken);
+    walk(at, node);
     return found;
   }
 

@@ -108,7 +108,7 @@ export async function* pearl(
   const loop = new PearlLoop({
     target: sequence,
     draft: lane,
-    chooser: new TokenChooser(new Sampler({ ...options, seed }, tokens), ends, constraint),
+    chooser: new TokenChooser(new Sampler({ ...options, seed }, tokens), ends, constraint, limit),
     prompt: tokens,
     window,
     limit,

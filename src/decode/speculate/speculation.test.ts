@@ -163,7 +163,37 @@ class Rhythm implements Constraint {
   }
 }
 
+/** The same, with what came in another text as suggestions, every fifth of them wrong. */
+class Hinting extends Rhythm {
+  constructor(readonly hints: readonly number[]) {
+    super();
+  }
+  suggested() {
+    const from = this.length;
+    return this.hints.slice(from, from + 3).map((token, i) => ((from + i) % 5 ? token : 98));
+  }
+}
+
 describe("constraints", () => {
+  it("may suggest what comes: fewer steps, the same text", async () => {
+    for (const options of [{}, { temperature: 1, seed: 3 }]) {
+      const plain = await text(undefined, { ...options, constraint: new Rhythm() });
+      const hinted = await text(undefined, { ...options, constraint: new Hinting(plain.tokens) });
+      expect(hinted.tokens).toEqual(plain.tokens);
+      expect(hinted.last.stats!.steps).toBeLessThan(plain.last.stats!.steps);
+      expect(hinted.chunks.some(({ proposedBy }) => proposedBy === "schema")).toBe(true);
+      const without = await text(undefined, { ...options, constraint: new Hinting(plain.tokens), draft: false });
+      expect([without.tokens, without.last.stats!.steps]).toEqual([plain.tokens, plain.last.stats!.steps]);
+      const misled = await text(undefined, { ...options, constraint: new Hinting(plain.tokens.map(() => 98)) });
+      expect(misled.tokens).toEqual(plain.tokens);
+      for (const make of Object.values(drafters)) {
+        const constraint = new Hinting(plain.tokens);
+        const joined = await text({ drafters: make(), size: "all" }, { ...options, constraint });
+        expect(joined.tokens).toEqual(plain.tokens);
+      }
+    }
+  });
+
   it("are obeyed, and drafts do not change what they lead to", async () => {
     const texts: number[][] = [];
     for (const make of [() => undefined, ...Object.values(drafters)])

@@ -91,7 +91,8 @@ export class SpeculationSession {
   /**
    * A draft for the tokens after `tokens`.
    * @param context tokens in the cache. @param maxDepth greatest depth that the step can hold. @param baseRows rows that the step
-   * has anyway. @param constraint its state after `tokens`: what it forbids is left out.
+   * has anyway. @param constraint its state after `tokens`: what it forbids is left out. @param suggested what it suggests itself, with
+   * the names of its proposers; only a verifier that needs no distributions can use it.
    */
   async propose(
     tokens: readonly number[],
@@ -99,6 +100,7 @@ export class SpeculationSession {
     maxDepth: number,
     baseRows: number,
     constraint?: Constraint,
+    suggested: DraftTree = emptyDraft,
   ): Promise<DraftTree> {
     const { size = "planned" } = this.#setup;
     const maxNodes = size === "all" ? mostOfAll : mostNodes + 1 - baseRows;
@@ -110,6 +112,7 @@ export class SpeculationSession {
       checkDraft(tree, drafter.name, this.#vocabSize);
       if (tree.tokens.length) proposals.push({ drafter: drafter.name, tree });
     }
+    if (suggested.tokens.length && this.verifier === matchVerifier) proposals.push({ drafter: "", tree: suggested });
     if (!proposals.length) return emptyDraft;
     if (this.verifier !== matchVerifier) {
       const { drafter, tree } = proposals[0]!;

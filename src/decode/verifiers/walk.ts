@@ -72,7 +72,7 @@ function walkDraft(
     const below = draft.draws?.get(node) ?? children[node + 1]!;
     const distribution = draft.distributions?.get(node);
     let verdict: NodeVerdict;
-    if (distribution && below.length) {
+    if (distribution && below.length && !chooser.forced().length) {
       const drawn = below.map((child) => ({ node: child, token: draft.tokens[child]! }));
       verdict = rule(chooser.distribution(logits(node)), distribution, drawn, chance);
     } else {

@@ -127,6 +127,23 @@ class ObjectFrame {
       : new ObjectFrame(this.place, track, track.tracks.seenWith(name, this.seen), this.vague);
   }
 
+  /**
+   * The rest of the name that is likely to come next, with its quote: the one that is declared behind the last that is there, else the
+   * first that is missing. @param begun what is written of it, as JSON
+   */
+  likelyName(begun: string): string | undefined {
+    if (this.vague || !this.keys.start) return undefined;
+    const { declared } = this.keys;
+    const last = this.seen ? declared.findLastIndex((name) => this.seen!.has(name)) : -1;
+    for (let i = 1; i <= declared.length; i++) {
+      const name = declared[(last + i) % declared.length]!;
+      if (this.seen?.has(name)) continue;
+      const spelled = JSON.stringify(name).slice(1);
+      if (spelled.startsWith(begun)) return spelled.slice(begun.length);
+    }
+    return undefined;
+  }
+
   /** Behind the quote of a name; null when it may not come. */
   named(name: string, label: number): ColonPosition | null {
     let found = this.#named.get(name);
@@ -207,6 +224,14 @@ class ObjectPosition implements Position {
     return null;
   }
 
+  suggest(): ArrayLike<number> | undefined {
+    const { frame, where, gap } = this;
+    const name = frame.likelyName("");
+    if (name === undefined) return undefined;
+    const [comma] = separators(frame.place.spacing);
+    return encode(`${" ".repeat(Math.max(0, gap))}${where === "after" ? comma : ""}"${name}`);
+  }
+
   finish(): ArrayLike<number> {
     const { frame, where, gap } = this;
     const { solver } = frame.track.tracks;
@@ -261,6 +286,12 @@ class KeyPosition implements Position, Lexical {
 
   close(label: number): Position | null {
     return this.frame.classPosition(label);
+  }
+
+  suggest(tape: Tape): ArrayLike<number> | undefined {
+    if (!tape.exact) return undefined;
+    const name = this.frame.likelyName(read(tape, this.from, tape.length));
+    return name === undefined ? undefined : encode(name);
   }
 
   finish(): ArrayLike<number> {

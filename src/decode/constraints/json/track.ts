@@ -32,6 +32,8 @@ export interface StringMachine {
 /** The names that may come next in an object. */
 export interface KeyMachine {
   readonly start: LexState | null;
+  /** Names that rules mention and that may come in an object, in their order; some may be there already. */
+  readonly declared: readonly string[];
   /** Kinds of names that no rule mentions, by label minus 2. */
   readonly others: readonly Step[];
 }
@@ -403,6 +405,7 @@ export class Track {
     const language = regexes.alt(parts);
     return {
       start: language === regexes.none ? null : lexer.start(language),
+      declared: plan.names,
       others: plan.others.map(({ step }) => step),
     };
   }
