@@ -56,8 +56,17 @@ export {
   populationPlanner,
   samplingPlanner,
 } from "./planners/baselines.ts";
-export * from "./planners/planner.ts";
-export { BranchingModel, constrainedPrefixes, type PrefixModel } from "./planners/prefix-model.ts";
+export type {
+  CompleteProgram,
+  PlannedProgram,
+  Planner,
+  PlanningLimits,
+  PlanningProblem,
+  PlanningResult,
+  PlanningStatistics,
+  Reward,
+} from "./planners/planner.ts";
+export { BranchingModel, constrainedPrefixes, type PrefixModel, type SequenceSource } from "./planners/prefix-model.ts";
 export {
   type FunctionTest,
   passRate,

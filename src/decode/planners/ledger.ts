@@ -3,7 +3,7 @@
  */
 import { fail, throwIfAborted } from "../../util/errors.ts";
 import type { Continuations } from "./continuations.ts";
-import type { CompleteProgram, Plan, PlannedProgram, PlanningProblem } from "./planner.ts";
+import type { CompleteProgram, PlannedProgram, PlanningProblem, PlanningResult } from "./planner.ts";
 
 /** Programs of one problem with their rewards. */
 export class Ledger {
@@ -58,7 +58,7 @@ export class Ledger {
   }
 
   /** All that was found. */
-  result(): Plan {
+  result(): PlanningResult {
     const { generations, generatedTokens, modelSteps, topTokenHits, completionHits } = this.#continuations;
     return {
       best: this.#programs[this.#best] ?? fail("internal", "a plan without a program"),

@@ -69,7 +69,7 @@ export interface PlanningStatistics {
 }
 
 /** What a planner found. */
-export interface Plan {
+export interface PlanningResult {
   /** The program with the highest reward, the first of them on ties. */
   readonly best: PlannedProgram;
   /** Every program that was seen, once, in the order in which they were found. */
@@ -85,7 +85,7 @@ export interface Planner {
   /**
    * Plans. @throws `argument` for an impossible problem or a reward that is no number, `aborted`, and what model and reward throw.
    */
-  plan(problem: PlanningProblem): Promise<Plan>;
+  plan(problem: PlanningProblem): Promise<PlanningResult>;
 }
 
 /** @throws `argument` naming what is impossible about a problem. */

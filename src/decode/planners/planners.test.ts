@@ -6,7 +6,7 @@ import { Random } from "../../util/random.ts";
 import { logSumExp } from "../sampler.ts";
 import { type NextLogits, noisyLogits, ScriptedModel, vocabSize } from "../testing/scripted.ts";
 import { beamPlanner, greedyPlanner, populationPlanner, samplingPlanner } from "./baselines.ts";
-import type { Plan, Planner, PlanningProblem } from "./planner.ts";
+import type { Planner, PlanningProblem, PlanningResult } from "./planner.ts";
 import { BranchingModel, constrainedPrefixes, type PrefixModel } from "./prefix-model.ts";
 import { passRate, sameJson, testReward, withBrevity } from "./rewards.ts";
 import { Sandbox } from "./sandbox/sandbox.ts";
@@ -70,7 +70,7 @@ async function logprobOf(model: PrefixModel, tokens: readonly number[]): Promise
   return sum;
 }
 
-const textsOf = ({ programs }: Plan) => programs.map(({ tokens }) => tokens.join(""));
+const textsOf = ({ programs }: PlanningResult) => programs.map(({ tokens }) => tokens.join(""));
 
 describe("tree search", () => {
   it("begins with the greedy program", async () => {

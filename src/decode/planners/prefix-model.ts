@@ -12,6 +12,9 @@ export interface PrefixModel {
   logits(tokens: readonly number[]): Promise<Float32Array>;
 }
 
+/** Where sequences come from: a decoder in this thread, or a loaded model. */
+export type SequenceSource = SequenceModel | { readonly contextLength: number; open(): Promise<Sequence> };
+
 /** A sequence and what it holds. */
 interface Branch {
   readonly sequence: Sequence;
@@ -27,7 +30,8 @@ function commonLength(a: readonly number[], b: readonly number[]): number {
 
 /** A {@link PrefixModel} over a decoder. */
 export class BranchingModel implements PrefixModel {
-  readonly #model: SequenceModel;
+  readonly #model: Pick<SequenceSource, "open">;
+  readonly #contextLength: number;
   readonly #most: number;
   /** Least recently used first. */
   readonly #branches: Branch[] = [];
@@ -35,18 +39,21 @@ export class BranchingModel implements PrefixModel {
   rows = 0;
 
   /** @param sequences caches that are kept, each for one branch; more make returning to a branch cheaper. */
-  constructor(model: SequenceModel, sequences = 4) {
+  constructor(model: SequenceSource, sequences = 4) {
     if (!Number.isSafeInteger(sequences) || sequences < 1)
       fail("argument", `a branching model with ${sequences} sequences; it needs at least one`);
     this.#model = model;
+    this.#contextLength = "config" in model ? model.config.contextLength : model.contextLength;
     this.#most = sequences;
   }
 
   async logits(tokens: readonly number[]): Promise<Float32Array> {
     if (!tokens.length) fail("argument", "logits: there are no tokens; begin with a prompt");
-    const { contextLength } = this.#model.config;
-    if (tokens.length > contextLength)
-      fail("context-overflow", `${tokens.length} tokens, and the context holds ${contextLength}; lower the horizon`);
+    if (tokens.length > this.#contextLength)
+      fail(
+        "context-overflow",
+        `${tokens.length} tokens, and the context holds ${this.#contextLength}; lower the horizon`,
+      );
     const branch = await this.#branchFor(tokens);
     const known = branch.sequence.length;
     branch.tokens = tokens.slice(0, known);

@@ -5,7 +5,7 @@
 import { fail } from "../../util/errors.ts";
 import { Continuations } from "./continuations.ts";
 import { Ledger } from "./ledger.ts";
-import { checkCounts, checkProblem, type Plan, type Planner, type PlanningProblem } from "./planner.ts";
+import { checkCounts, checkProblem, type Planner, type PlanningProblem, type PlanningResult } from "./planner.ts";
 import { SearchTree, type SelectionRule } from "./search-tree.ts";
 
 /** How the tree is searched; the paper's symbols in brackets. */
@@ -68,7 +68,7 @@ class Search {
     this.#tree = new SearchTree({ rule: selection, exploration, explorationBase, value });
   }
 
-  async run(): Promise<Plan> {
+  async run(): Promise<PlanningResult> {
     let root = await this.#addNode([]);
     for (let rollouts = 1; !this.#ledger.over; rollouts++) {
       await this.#rollout(root);

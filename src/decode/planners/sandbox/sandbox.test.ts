@@ -115,10 +115,12 @@ describe("hostile programs", () => {
     const before = await sandbox.run(inspection);
     expect(before.kind).toBe("value");
     let fastest = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 2; i++) {
-      const started = performance.now();
+    for (let i = 0; i < 3; i++) {
+      // of the processor: others may be at work on this machine
+      const started = process.cpuUsage();
       const [outcome] = await sandbox.call(program, "f", [[]]);
-      fastest = Math.min(fastest, performance.now() - started);
+      const { user, system } = process.cpuUsage(started);
+      fastest = Math.min(fastest, (user + system) / 1000);
       expect(outcome).not.toEqual({ kind: "value", value: "passed" });
       expect(await sandbox.run(inspection)).toEqual(before);
     }

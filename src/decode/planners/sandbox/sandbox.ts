@@ -21,7 +21,7 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 export interface SandboxLimits {
   /**
    * Rounds of the engine's inner loops: about a dozen for a round of a simple loop of the program, and one for 16 bytes that are copied.
-   * The same program takes the same number on every machine, up to a few in a thousand; a million take about 4 ms. 4 million by default.
+   * The same program takes the same number on every machine, up to a few in a thousand; a million take about 4 ms. 2 million by default.
    */
   readonly instructions?: number;
   /** Memory of the program's values; 16 MiB by default, at most 256 MiB. */
@@ -162,7 +162,7 @@ export class Sandbox {
   /** Opens a sandbox. @throws `argument` for impossible limits, `unsupported` in a browser when `wasm` is absent. */
   static async open({ wasm, ...limits }: SandboxOptions = {}): Promise<Sandbox> {
     const all = {
-      instructions: 4_000_000,
+      instructions: 2_000_000,
       memoryBytes: 16 * mebibyte,
       stackBytes: 256 * 1024,
       answerLength: mebibyte / 4,
