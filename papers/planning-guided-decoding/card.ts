@@ -7,6 +7,7 @@ import { definePaper, drawPlot, type PaperContext, Plot } from "bletchley/papers
 import { cacheFolder } from "bletchley/sources";
 import { type ArmRecord, budgets, compareArms, type Workshop } from "./arms.ts";
 import { checkAgainstEnumeration, checkBrevity, checkCaches } from "./checks.ts";
+import { demonstrate } from "./demonstration.ts";
 import { hostilePrograms } from "./hostile-programs.ts";
 import { type ModelRecipe, trainModel } from "./model.ts";
 import { allWords, drawExamples, drawTasks } from "./pipelines.ts";
@@ -100,6 +101,7 @@ async function run(context: PaperContext): Promise<void> {
   } finally {
     await trained.dispose();
   }
+  if (context.profile === "full") await demonstrate(context, sandbox);
 }
 
 /** What became of the hostile programs. */
