@@ -68,7 +68,7 @@ export async function answerSchemas({ model, cases, maxTokens, signal, onCase }:
       continue;
     }
     const { tokens: prompt } = await model.chatPrompt([
-      { role: "user", content: `Give an example, as JSON, of what this JSON Schema describes:\n${schema}` },
+      { role: "user", content: `Give a short example, as JSON, of what this JSON Schema describes:\n${schema}` },
     ]);
     const ask = async (constraint: WatchedConstraint | undefined, more: GenerateOptions = {}): Promise<Answer> => {
       const { text, tokens, finishReason, stats } = await model.collect(
