@@ -286,5 +286,7 @@ export default definePaper({
     "src/decode/planners/baselines.ts",
     "src/decode/planners/sandbox/sandbox.ts",
   ],
+  notes:
+    "Two bars do not hold. A beam of five with the tests as a filter solves as many tasks as the search, and so does the search with twice the generations: it spends them near the root, on tokens whose share is a few per cent, while the constants that matter lie twenty tokens deep, and each level of the tree takes a rollout. For the same reason 400 rollouts find only three quarters of what enumeration finds. The population (SMCG-TD) is the best arm here; its drawn tokens are counted as tokens and steps, not as generations. The model is the suspect that was not excluded: with 0.09 nats a token it still copies constants wrongly that the line names.",
   run,
 });
