@@ -7,6 +7,7 @@ export * from "./convolution.ts";
 export { Dropout, fillDropoutMask } from "./dropout.ts";
 export * from "./embedding.ts";
 export * from "./freeze.ts";
+export * from "./gates.ts";
 export * from "./initialize.ts";
 export * from "./initializers.ts";
 export * from "./linear.ts";

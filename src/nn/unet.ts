@@ -6,7 +6,7 @@ import { fail } from "../util/errors.ts";
 import { BatchNorm, GroupNorm, InstanceNorm } from "./channel-norm.ts";
 import { Conv, ConvTranspose } from "./convolution.ts";
 import { Module } from "./module.ts";
-import { MaxPool } from "./pooling.ts";
+import { MaxPool, Upsample } from "./pooling.ts";
 import type { UnaryModule } from "./sequential.ts";
 
 /** Which norm follows a convolution: `group` has 8 groups, or as many as channels where these are fewer. */
@@ -108,33 +108,62 @@ export class DoubleConv extends Module {
   }
 }
 
+/** What may stand behind a block: it takes as many channels as the block gives, and says how many it gives itself. */
+export interface BehindBlock extends UnaryModule {
+  readonly outChannels: number;
+}
+
 /** Options of {@link UNet}. */
 export interface UNetOptions extends Omit<ConvBlockOptions, "stride"> {
   readonly inChannels: number;
   readonly outChannels: number;
   /** Channels of each level, from full size down; each level halves the size. */
   readonly channels: readonly number[];
+  /** How a level is brought to twice the size: by a transposed convolution (the default), or linearly, without parameters. */
+  readonly enlarging?: "transposed" | "linear";
+  /** Makes what stands behind every block on the way down and up, but not behind the head; nothing by default. */
+  readonly behind?: (channels: number) => BehindBlock;
 }
 
-/** U-Net (Ronneberger et al. 2015): halved by pooling, enlarged by transposed convolutions, with skips of equal size. */
+/** U-Net (Ronneberger et al. 2015): halved by pooling, enlarged again, with skips of equal size. */
 export class UNet extends Module {
   readonly down: readonly DoubleConv[];
+  /** Empty when enlarging is linear. */
   readonly enlarge: readonly ConvTranspose[];
   readonly up: readonly DoubleConv[];
+  /** What stands behind `down`; empty without. */
+  readonly behindDown: readonly BehindBlock[];
+  /** What stands behind `up`; empty without. */
+  readonly behindUp: readonly BehindBlock[];
   readonly head: Conv;
   readonly _pool: MaxPool;
+  readonly _linear: Upsample;
 
   /** @throws `argument` without levels. */
-  constructor({ inChannels, outChannels, channels, ...options }: UNetOptions) {
+  constructor({ inChannels, outChannels, channels, enlarging = "transposed", behind, ...options }: UNetOptions) {
     super();
     if (!channels.length) fail("argument", "UNet: channels is empty; give the channels of each level");
     const dimensions = options.dimensions ?? 2;
-    this.down = channels.map((n, i) => new DoubleConv(channels[i - 1] ?? inChannels, n, options));
-    const levels = channels.slice(0, -1).map((n, i) => [n, channels[i + 1]!] as const);
-    this.enlarge = levels.map(([n, below]) => new ConvTranspose(below, n, { kernel: 2, stride: 2, dimensions }));
-    this.up = levels.map(([n]) => new DoubleConv(2 * n, n, options));
-    this.head = new Conv(channels[0]!, outChannels, { kernel: 1, dimensions });
+    this.behindDown = behind ? channels.map(behind) : [];
+    this.behindUp = behind ? channels.slice(0, -1).map(behind) : [];
+    const after = (some: readonly BehindBlock[], i: number) => some[i]?.outChannels ?? channels[i]!;
+    const widths = channels.map((_, i) => after(this.behindDown, i));
+    this.down = channels.map((n, i) => new DoubleConv(i ? widths[i - 1]! : inChannels, n, options));
+    const levels = channels.slice(0, -1).map((n, i) => {
+      const below = i + 2 < channels.length ? after(this.behindUp, i + 1) : widths[i + 1]!;
+      return { n, below, enlarged: enlarging === "linear" ? below : n };
+    });
+    this.enlarge =
+      enlarging === "linear"
+        ? []
+        : levels.map(({ n, below }) => new ConvTranspose(below, n, { kernel: 2, stride: 2, dimensions }));
+    this.up = levels.map(({ n, enlarged }, i) => new DoubleConv(widths[i]! + enlarged, n, options));
+    this.head = new Conv(channels.length > 1 ? after(this.behindUp, 0) : widths[0]!, outChannels, {
+      kernel: 1,
+      dimensions,
+    });
     this._pool = new MaxPool({ kernel: 2 });
+    this._linear = new Upsample(2, { mode: "linear" });
   }
 
   /** `[batch, inChannels, …space] → [batch, outChannels, …space]`; sizes are multiples of `2^(levels − 1)`. */
@@ -143,10 +172,14 @@ export class UNet extends Module {
     let y = x;
     this.down.forEach((block, i) => {
       y = block.forward(i ? this._pool.forward(y) : y);
+      y = this.behindDown[i]?.forward(y) ?? y;
       skips.push(y);
     });
-    for (let i = this.up.length - 1; i >= 0; i--)
-      y = this.up[i]!.forward(concat([skips[i]!, this.enlarge[i]!.forward(y)], 1));
+    for (let i = this.up.length - 1; i >= 0; i--) {
+      const enlarged = (this.enlarge[i] ?? this._linear).forward(y);
+      y = this.up[i]!.forward(concat([skips[i]!, enlarged], 1));
+      y = this.behindUp[i]?.forward(y) ?? y;
+    }
     return this.head.forward(y);
   }
 }

@@ -10,7 +10,9 @@ export type Schedule = (step: number) => number;
 /** Options of {@link schedule}. */
 export interface ScheduleOptions {
   /** How it falls after the warm-up; `constant` by default. */
-  readonly decay?: "constant" | "linear" | "cosine";
+  readonly decay?: "constant" | "linear" | "polynomial" | "cosine";
+  /** Exponent of `polynomial` decay; 0.9 by default, which is usual in segmentation. */
+  readonly power?: number;
   /** Rate at the end of the warm-up. */
   readonly base: number;
   /** Rate at the end; 0 by default. */
@@ -24,7 +26,8 @@ export interface ScheduleOptions {
 /** Warm-up and decay. @throws `argument` when the warm-up does not end before the decay does. */
 export function schedule(options: ScheduleOptions): Schedule {
   const { decay = "constant", base, minimum = 0, warmupSteps = 0, totalSteps = Number.POSITIVE_INFINITY } = options;
-  checkNotNegative("schedule", { base, minimum });
+  const { power = 0.9 } = options;
+  checkNotNegative("schedule", { base, minimum, power });
   if (decay !== "constant" && !Number.isFinite(totalSteps))
     fail("argument", `schedule: ${decay} decay needs totalSteps`);
   if (!(warmupSteps >= 0 && warmupSteps < totalSteps))
@@ -33,7 +36,7 @@ export function schedule(options: ScheduleOptions): Schedule {
     if (step < warmupSteps) return (base * step) / warmupSteps;
     if (decay === "constant") return base;
     const x = Math.min(1, (step - warmupSteps) / (totalSteps - warmupSteps));
-    const left = decay === "linear" ? 1 - x : (1 + Math.cos(Math.PI * x)) / 2;
-    return minimum + (base - minimum) * left;
+    if (decay === "cosine") return minimum + ((base - minimum) * (1 + Math.cos(Math.PI * x))) / 2;
+    return minimum + (base - minimum) * (decay === "linear" ? 1 - x : (1 - x) ** power);
   };
 }

@@ -8,6 +8,7 @@ import { pow, square } from "./functions.ts";
 import { type LossReduction, reduceLoss } from "./losses.ts";
 import { binaryCrossEntropyWithLogits } from "./losses-regression.ts";
 import { mean } from "./reduce.ts";
+import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -19,16 +20,19 @@ export interface DiceOptions {
   readonly smooth?: number;
   /** Square probabilities and targets in the denominator. */
   readonly squared?: boolean;
+  /** Whether channel 0, where it is the background, counts in the mean; true by default. */
+  readonly includeBackground?: boolean;
 }
 
 /** 1 − the mean Dice overlap of samples and channels (Milletari et al. 2016); both `[batch, channels, …space]`. */
 export function diceLoss(logits: Tensor, target: Tensor, options: DiceOptions = {}): Tensor {
-  const { activation = "sigmoid", smooth = 1, squared = false } = options;
+  const { activation = "sigmoid", smooth = 1, squared = false, includeBackground = true } = options;
   const p = activation === "softmax" ? softmax(logits, 1) : sigmoid(logits);
   const space = logits.shape.flatMap((_, i) => (i < 2 ? [] : [i]));
   const size = (x: Tensor) => sum(squared ? square(x) : x, space);
   const overlap = add(mul(sum(mul(p, target), space), 2), smooth);
-  return sub(1, mean(div(overlap, add(add(size(p), size(target)), smooth))));
+  const dice = div(overlap, add(add(size(p), size(target)), smooth));
+  return sub(1, mean(includeBackground ? dice : slice(dice, { axis: 1, start: 1 })));
 }
 
 /**

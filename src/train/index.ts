@@ -4,6 +4,7 @@ export * from "./checkpoint.ts";
 export * from "./lexical-units.ts";
 export * from "./loss-curve.ts";
 export * from "./metrics.ts";
+export * from "./segmentation.ts";
 export type { Batch, BatchTypes, Loss, ParameterGroup, TrainStepOptions, TrainStepResult } from "./step-options.ts";
 export * from "./train-step.ts";
 export * from "./trainer.ts";
