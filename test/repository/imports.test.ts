@@ -136,8 +136,12 @@ describe("a tree that breaks them", () => {
     "a package outside of its home": [{ "src/serve/index.ts": importing("hono") }, "one-home-hono: src/serve/index.ts"],
     "a development package": [{ "src/serve/index.ts": importing("vitest") }, "not-to-dev-packages: src/serve/index.ts"],
     "a package that is declared nowhere": [
-      { "src/serve/index.ts": importing("typescript") },
+      { "src/serve/index.ts": importing("nanoid") },
       "not-to-dev-packages: src/serve/index.ts",
+    ],
+    "the compiler outside of its home": [
+      { "src/serve/index.ts": importing("typescript") },
+      "one-home-typescript: src/serve/index.ts",
     ],
     "test code in the package": [
       {
