@@ -1,11 +1,14 @@
 /**
- * What README.md promises in a form that programs can hold it to: its two command lines, and its table of weight forms,
- * which is made of a committed run of `bar:quantized`. `npx tsx scripts/readme.ts` writes the table anew.
+ * What README.md promises in a form that programs can hold it to: its two command lines, its table of weight forms, which is made of
+ * a committed run of `bar:quantized`, and its catalogue of papers, which is made of the cards and their saved results.
+ * `npx tsx scripts/readme.ts` writes both anew.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { loadPaper, paperSlugs } from "../src/cli/papers/folders.ts";
 import { forms } from "../src/lm/index.ts";
+import { type Catalogued, profiles } from "../src/papers/index.ts";
 import type { BarReport } from "../src/util/measurement.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
@@ -59,7 +62,36 @@ export function withFormsTable(readme: string): string {
   return readme.replace(section, (_, open: string, close: string) => `${open}${text}${close}`);
 }
 
+const catalogue = /(<!-- papers -->\n)[\s\S]*?(<!-- \/papers -->)/;
+
+/** How many bars of a paper hold in its longest saved run. */
+function standing({ result }: Catalogued): string {
+  const run = profiles.toReversed().flatMap((profile) => result[profile] ?? [])[0];
+  if (!run) return "not run yet";
+  const judged = run.measurements.filter(({ pass }) => pass !== null);
+  const held = judged.filter(({ pass }) => pass).length;
+  return `${run.profile} run: ${held === judged.length ? `all ${held}` : `${held} of ${judged.length}`} bars hold`;
+}
+
+/** README.md with one row for each card: a picture, a line, and the command that repeats it. */
+export async function withCatalogue(readme: string): Promise<string> {
+  if (!catalogue.test(readme)) throw new Error("README.md has no <!-- papers --> section");
+  const rows: string[] = [];
+  for (const slug of paperSlugs()) {
+    const paper = await loadPaper(slug);
+    const { card, figures } = paper;
+    const [figure] = figures.keys();
+    const picture = figure ? `<img src="papers/${slug}/figures/${figure}.svg" width="220" alt="${figure}">` : "";
+    const link = `[${card.title}](papers/${slug}) (${card.year})`;
+    rows.push(`| ${picture} | ${link}<br>${card.summary}<br>\`bletchley papers run ${slug}\`: ${standing(paper)} |`);
+  }
+  return readme.replace(
+    catalogue,
+    (_, open: string, close: string) => `${open}| | |\n| --- | --- |\n${rows.join("\n")}\n${close}`,
+  );
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(readmePath, withFormsTable(readFileSync(readmePath, "utf8")));
-  console.log("wrote the table of weight forms into README.md");
+  writeFileSync(readmePath, await withCatalogue(withFormsTable(readFileSync(readmePath, "utf8"))));
+  console.log("wrote the table of weight forms and the catalogue of papers into README.md");
 }

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { commandLines, withFormsTable } from "../../scripts/readme.ts";
+import { commandLines, withCatalogue, withFormsTable } from "../../scripts/readme.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
@@ -28,6 +28,13 @@ describe("README.md", () => {
 
   it("shows the weight forms as they were measured (`npx tsx scripts/readme.ts` writes them)", () => {
     expect(withFormsTable(read("README.md"))).toBe(read("README.md"));
+  });
+
+  it("lists every paper with a card, as its saved result has it (`npx tsx scripts/readme.ts` writes them)", async () => {
+    const readme = read("README.md");
+    expect(await withCatalogue(readme)).toBe(readme);
+    const pictures = [...readme.matchAll(/<img src="([^"]+)"/g)].map(([, path]) => path!);
+    expect(pictures.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 
   it("and the other pages link to what exists", () => {
