@@ -1,7 +1,7 @@
 /**
  * What README.md promises in a form that programs can hold it to: its two command lines, its table of weight forms, which is made of
- * a committed run of `bar:quantized`, and its catalogue of papers, which is made of the cards and their saved results.
- * `npx tsx scripts/readme.ts` writes both anew.
+ * a committed run of `bar:quantized`, its table of speeds, which is made of one of `bar:spec-bench`, and its catalogue of papers, which
+ * is made of the cards and their saved results. `npx tsx scripts/readme.ts` writes them anew.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -62,6 +62,42 @@ export function withFormsTable(readme: string): string {
   return readme.replace(section, (_, open: string, close: string) => `${open}${text}${close}`);
 }
 
+const speedPath = "docs/bars/spec-bench.json";
+const speeds = /(<!-- spec-bench -->\n)[\s\S]*?(<!-- \/spec-bench -->)/;
+
+/** README.md with the table of Spec-Bench as the committed run has it: speed over plain decoding by group, in the leaderboard's form. */
+export function withSpeedTable(readme: string): string {
+  if (!speeds.test(readme)) throw new Error("README.md has no <!-- spec-bench --> section");
+  if (!existsSync(join(root, speedPath)))
+    return readme.replace(speeds, "$1Not measured yet: `npm run bar:spec-bench` does it.\n$2");
+  const { measurements, machine, commit } = JSON.parse(readFileSync(join(root, speedPath), "utf8")) as BarReport;
+  const found = new Map(measurements.map((measurement) => [measurement.name, measurement]));
+  const parts = measurements.flatMap(({ name }) => /^(\S+): (.+), (\S+): speed$/.exec(name)?.slice(1) ?? []);
+  const rows = Array.from(
+    { length: parts.length / 3 },
+    (_, i) => parts.slice(3 * i, 3 * i + 3) as [string, string, string],
+  );
+  const groups = [...new Set(rows.map(([, , group]) => group))];
+  const lines = [...new Set(rows.map(([form, way]) => `${form}: ${way}`))].map((way) => {
+    const ratios = groups.map((group) => found.get(`${way}, ${group}: speed`)?.ratio);
+    const overall = found.get(`${way}, overall: speed`)!;
+    return [
+      way.replace(/^(\S+): /, "`$1` "),
+      ...ratios.map((ratio) => cell(ratio, (value) => `${value.toFixed(2)}×`)),
+      cell(found.get(`${way}, overall: tokens per step`)?.value, (value) => value.toFixed(2)),
+      cell(overall.value, (value) => value.toFixed(1)),
+    ];
+  });
+  const head = ["way", ...groups, "tokens a step", "tokens/s"];
+  const table = [head, head.map((_, i) => (i ? "---:" : "---")), ...lines];
+  const source = `SmolLM2 on questions of Spec-Bench, greedy, every answer the same as plain decoding's; speed over plain decoding in the same run. Written by \`npm run bar:spec-bench\` on ${machine.cpu}, commit ${commit}.`;
+  return readme.replace(
+    speeds,
+    (_, open: string, close: string) =>
+      `${open}${table.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}\n\n${source}\n${close}`,
+  );
+}
+
 const catalogue = /(<!-- papers -->\n)[\s\S]*?(<!-- \/papers -->)/;
 
 /** How many bars of a paper hold in its longest saved run. */
@@ -92,6 +128,6 @@ export async function withCatalogue(readme: string): Promise<string> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(readmePath, await withCatalogue(withFormsTable(readFileSync(readmePath, "utf8"))));
-  console.log("wrote the table of weight forms and the catalogue of papers into README.md");
+  writeFileSync(readmePath, await withCatalogue(withSpeedTable(withFormsTable(readFileSync(readmePath, "utf8")))));
+  console.log("wrote the tables of weight forms and speeds and the catalogue of papers into README.md");
 }

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { commandLines, withCatalogue, withFormsTable } from "../../scripts/readme.ts";
+import { commandLines, withCatalogue, withFormsTable, withSpeedTable } from "../../scripts/readme.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
@@ -26,8 +26,8 @@ describe("README.md", () => {
     expect(existsSync(join(root, picture))).toBe(true);
   });
 
-  it("shows the weight forms as they were measured (`npx tsx scripts/readme.ts` writes them)", () => {
-    expect(withFormsTable(read("README.md"))).toBe(read("README.md"));
+  it("shows weight forms and speeds as they were measured (`npx tsx scripts/readme.ts` writes them)", () => {
+    expect(withSpeedTable(withFormsTable(read("README.md")))).toBe(read("README.md"));
   });
 
   it("lists every paper with a card, as its saved result has it (`npx tsx scripts/readme.ts` writes them)", async () => {
