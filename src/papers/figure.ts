@@ -7,7 +7,7 @@ import { newDocument } from "./document.ts";
 export { Plot };
 
 /** Fonts and colours of all figures; the SVG carries them itself, so that it looks the same wherever it is opened. */
-const style = "background:#fff;color:#222;font:12px system-ui,sans-serif";
+export const figureStyle = "background:#fff;color:#222;font:12px system-ui,sans-serif";
 
 /** Colours of series, in order: Tableau's ten. */
 const colours = [
@@ -32,7 +32,9 @@ export interface PlotOptions extends Plot.PlotOptions {
 /** Height of a line of words above a plot. */
 const lineHeight = 20;
 
-const escapeXml = (text: string) => text.replace(/[&<>]/g, (c) => (c === "&" ? "&amp;" : c === "<" ? "&lt;" : "&gt;"));
+/** Text that may stand in XML. */
+export const escapeXml = (text: string) =>
+  text.replace(/[&<>]/g, (c) => (c === "&" ? "&amp;" : c === "<" ? "&lt;" : "&gt;"));
 
 /** The names of series with their colours, in lines that fit the width. @returns SVG text elements, and the next line's place. */
 function legend(series: readonly string[], width: number, top: number): readonly [svg: string, bottom: number] {
@@ -72,5 +74,5 @@ export function drawPlot({ title, series = [], ...options }: PlotOptions): strin
   const [names, top] = legend(series, width, title ? 40 : 18);
   svg.setAttribute("y", String(title || series.length ? top : 0));
   const total = height + (title || series.length ? top : 0);
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${total}" viewBox="0 0 ${width} ${total}" style="${style}" fill="#222">${heading}${names}${svg.outerHTML}</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${total}" viewBox="0 0 ${width} ${total}" style="${figureStyle}" fill="#222">${heading}${names}${svg.outerHTML}</svg>\n`;
 }

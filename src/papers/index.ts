@@ -20,6 +20,7 @@ export {
   type SiblingCounts,
 } from "./draft-arms.ts";
 export { drawPlot, Plot, type PlotOptions } from "./figure.ts";
+export { drawPictures, greyPicture, type PictureRows } from "./pictures.ts";
 export { type Catalogued, htmlReport, markdownReport, statusOf } from "./report.ts";
 export { judge, type PaperHost, type RunOutcome, type RunPaperOptions, runPaper } from "./run.ts";
 export {
@@ -30,7 +31,15 @@ export {
   specBenchGroups,
   spread,
 } from "./spec-bench.ts";
-export { chiSquareTail, type Estimate, type LawTest, ratioOfSums, testLaw } from "./statistics.ts";
+export {
+  bootstrapMean,
+  chiSquareTail,
+  type Estimate,
+  type Interval,
+  type LawTest,
+  ratioOfSums,
+  testLaw,
+} from "./statistics.ts";
 export {
   type PairModelRecipe,
   shakespeareData,

@@ -2,6 +2,7 @@
  * The statistics that cards judge by: tests of counts against a law, and errors of means. Knows no paper.
  */
 import { fail } from "../util/errors.ts";
+import { Random } from "../util/random.ts";
 
 /** Natural logarithm of the gamma function of a positive number, by Stirling's series. */
 function logGamma(x: number): number {
@@ -110,4 +111,27 @@ export function ratioOfSums(parts: readonly { readonly numerator: number; readon
   const value = parts.reduce((sum, { numerator }) => sum + numerator, 0) / below;
   const squares = parts.reduce((sum, part) => sum + (part.numerator - value * part.denominator) ** 2, 0);
   return { value, error: n > 1 ? Math.sqrt((n / (n - 1)) * squares) / below : Number.POSITIVE_INFINITY };
+}
+
+/** A mean, and the range that holds it with a certain confidence. */
+export interface Interval {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * Mean of some values and its 95 % bootstrap interval (Efron 1979): means of samples that are drawn from the values with repetition.
+ * Of differences of pairs, it says whether one of two things is better on the same cases. @throws `argument` for no values.
+ */
+export function bootstrapMean(values: readonly number[], seed: number, draws = 2000): Interval {
+  if (!values.length) fail("argument", "bootstrapMean: there are no values");
+  const random = new Random(seed);
+  const means = Array.from({ length: draws }, () => {
+    let sum = 0;
+    for (let i = 0; i < values.length; i++) sum += values[random.integer(values.length)]!;
+    return sum / values.length;
+  }).sort((a, b) => a - b);
+  const at = (share: number) => means[Math.min(draws - 1, Math.floor(share * draws))]!;
+  return { value: values.reduce((a, b) => a + b) / values.length, low: at(0.025), high: at(0.975) };
 }
