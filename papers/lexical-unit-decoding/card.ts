@@ -414,8 +414,10 @@ export default definePaper({
   claim:
     "33 % faster natural language without loss of quality and 30 % faster code with 3 % loss, from data alone: no second model and no new layers (LLaMA-13B).",
   scale:
-    "Models of 1.5 million parameters (4 million in the full profile) with a vocabulary of 1,024, trained here on 20,000 procedural TypeScript functions, in the full profile also on 3,000 GSM8K problems. The paper's code was never released: thresholds and the layout of its data are a reconstruction.",
+    "Models of 1.5 million parameters (4 million in the full profile) with a vocabulary of 1,024, trained here on 20,000 procedural TypeScript functions, in the full profile also on 3,000 GSM8K problems; nearly all prompts of the test also occur in training, with other bodies. The paper's code was never released: thresholds and the layout of its data are a reconstruction.",
   code: ["src/decode/lexical-units/lexical-units.ts", "src/train/lexical-units.ts", "src/lm/branched-sequences.ts"],
   data: [trainData, testData],
+  notes:
+    "Looking ahead is learnt without loss and the control shows that it has to be, but on the code of these small models the speed does not reach 1.3 times. Their placeholders are right in the mean and seldom certain, so that only β = 0.99 comes near the quality of decoding one by one (no β keeps 99 % of it on validation prompts). Three placeholders then give enough tokens a step, and each costs a step several percent; the number is chosen by the speed on validation prompts, where those from one to three lie close together, and with one placeholder there are at most two tokens a step. Tried: a weight λ of 1 for the placeholders' loss with a shorter training, where the look-ahead model's own loss was 12 to 16 % above the plain model's (0.3 and twice the steps close that gap); more names and numbers in the programs, which models of this size do not learn to copy in the time; and one, two and three placeholders. Pass rates of 150 prompts stray by about four points.",
   run,
 });
