@@ -226,7 +226,7 @@ export default definePaper({
   arxiv: "1808.08127",
   kind: "architecture",
   summary:
-    "Small gates behind every block of a segmentation network weigh channels and places by what the picture holds.",
+    "small gates behind every block of a segmentation network weigh channels and places by what the picture holds",
   claim:
     "scSE behind every block of three fully convolutional networks: 4 to 9 Dice points more on brain MRI, whole-body CT and retinal OCT, for about 1.5 % more complexity. Gates of places (sSE) carry most of the gain, gates of channels (cSE) alone least of it.",
   scale:

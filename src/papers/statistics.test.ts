@@ -1,6 +1,6 @@
 import jstat from "jstat";
 import { describe, expect, it } from "vitest";
-import { chiSquareTail, ratioOfSums, testLaw } from "./statistics.ts";
+import { bootstrapMean, chiSquareTail, ratioOfSums, testLaw } from "./statistics.ts";
 
 describe("chi-square", () => {
   it("agrees with an independent implementation", () => {
@@ -47,5 +47,19 @@ describe("a ratio of sums", () => {
     // two means, 2 and 2.8, with a standard deviation of 0.566
     expect(ratioOfSums(parts).error).toBeCloseTo(0.4, 12);
     expect(() => ratioOfSums([])).toThrow(/no parts/);
+  });
+});
+
+describe("bootstrap", () => {
+  it("is as wide as the standard error of a mean says, and the same for the same seed", () => {
+    // mean 0.5, standard deviation 0.5: standard error 0.025
+    const values = Array.from({ length: 400 }, (_, i) => i % 2);
+    const { value, low, high } = bootstrapMean(values, 1);
+    expect(value).toBe(0.5);
+    expect(Math.abs(low - (0.5 - 1.96 * 0.025))).toBeLessThan(0.006);
+    expect(Math.abs(high - (0.5 + 1.96 * 0.025))).toBeLessThan(0.006);
+    expect(bootstrapMean(values, 1)).toEqual({ value, low, high });
+    expect(bootstrapMean([3, 3], 1)).toEqual({ value: 3, low: 3, high: 3 });
+    expect(() => bootstrapMean([], 1)).toThrow(/no values/);
   });
 });

@@ -19,6 +19,12 @@ describe("optimisers", () => {
     expect(values).toEqual([0.75, -0.75, 0.5, -1]);
   });
 
+  it("fall by a power of what is left", () => {
+    const rate = schedule({ decay: "polynomial", base: 2, minimum: 1, totalSteps: 10, power: 2 });
+    expect([0, 5, 10, 20].map(rate)).toEqual([2, 1.25, 1, 1]);
+    expect(schedule({ decay: "polynomial", base: 1, totalSteps: 4 })(2)).toBeCloseTo(0.5 ** 0.9, 12);
+  });
+
   it("refuse what makes no sense", () => {
     expect(() => sgd({ nesterov: true })).toThrow(/nesterov needs momentum above 0/);
     expect(() => adam({ betas: [0.9, 1] })).toThrow(/betas are 0.9, 1; they must lie in \[0, 1\)/);
