@@ -143,13 +143,11 @@ describe("gates of channels and places", () => {
     ] as const) {
       const gate = new ChannelSpatialGate(8, { merge: "multiply", initialBias });
       initialize(gate, 3);
-      for (const part of [gate.cSE.gateOf, gate.sSE.gateOf]) {
-        const owner = part === gate.cSE.gateOf ? gate.cSE : gate.sSE;
-        for (const value of (await run((x) => owner.gateOf(x), ones)).toNumbers()) {
+      for (const part of [gate.cSE, gate.sSE])
+        for (const value of (await run((x) => part.gateOf(x), ones)).toNumbers()) {
           expect(value).toBeGreaterThan(low);
           expect(value).toBeLessThan(high);
         }
-      }
     }
   });
 });
