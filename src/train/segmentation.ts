@@ -1,29 +1,53 @@
 /**
  * Segmentation: the usual sum of losses on classes of pixels, and how well two maps of labels overlap. Knows no network.
  */
-import { crossEntropy, diceLoss, oneHot, type Tensor } from "../tensor/index.ts";
+import { constant, crossEntropy, diceLoss, oneHot, type Tensor } from "../tensor/index.ts";
 import { fail } from "../util/errors.ts";
-import type { NDArray } from "../util/ndarray.ts";
+import { NDArray } from "../util/ndarray.ts";
+
+/** Options of {@link segmentationLoss}. */
+export interface SegmentationLossOptions {
+  /** Added to numerator and denominator of the overlap; 1e-5 by default, as in MONAI. */
+  readonly smooth?: number;
+  /** Weight of each class in the cross entropy; all alike by default. @see medianFrequencyWeights */
+  readonly classWeights?: readonly number[];
+}
 
 /**
  * Cross entropy and 1 − the mean Dice overlap of all classes but the background, as two terms for a training step.
  * @param logits `[n, classes, …space]`. @param labels `i32` or `i64` `[n, …space]`, 0 for the background.
- * @param options `smooth` is added to numerator and denominator of the overlap; 1e-5 by default, as in MONAI.
+ * @throws `shape` for logits of fewer than two classes, or of another number than there are weights.
  */
 export function segmentationLoss(
   logits: Tensor,
   labels: Tensor,
-  options: { readonly smooth?: number } = {},
+  options: SegmentationLossOptions = {},
 ): { readonly crossEntropy: Tensor; readonly dice: Tensor } {
   const classes = logits.shape[1];
   if (typeof classes !== "number" || classes < 2)
     return fail("shape", `segmentationLoss: logits [${logits.shape.join(", ")}] need two classes or more on axis 1`);
   const target = oneHot(labels, classes, { axis: 1 });
-  const { smooth = 1e-5 } = options;
+  const { smooth = 1e-5, classWeights } = options;
+  if (classWeights && classWeights.length !== classes)
+    fail("shape", `segmentationLoss: ${classWeights.length} weights do not fit ${classes} classes`);
   return {
-    crossEntropy: crossEntropy(logits, labels),
+    crossEntropy: crossEntropy(logits, labels, {
+      ...(classWeights && { classWeights: constant(NDArray.from(classWeights)) }),
+    }),
     dice: diceLoss(logits, target, { activation: "softmax", smooth, includeBackground: false }),
   };
+}
+
+/**
+ * Weights of classes by how rare they are: the median of their shares of all places over their own (Eigen and Fergus 2015). A class
+ * that is nowhere weighs nothing.
+ */
+export function medianFrequencyWeights(labels: NDArray, classes: number): readonly number[] {
+  const counts = new Float64Array(classes);
+  for (const label of labels.data) counts[Number(label)]!++;
+  const there = [...counts].filter((count) => count > 0).sort((a, b) => a - b);
+  const middle = (there[Math.floor((there.length - 1) / 2)]! + there[Math.ceil((there.length - 1) / 2)]!) / 2;
+  return Array.from(counts, (count) => (count ? middle / count : 0));
 }
 
 /**
