@@ -40,13 +40,18 @@ export interface LexicalUnitStep {
   readonly rejected: number;
 }
 
-/** The likeliest token of a row and its probability. */
-function mostLikely(logits: Float32Array): { readonly token: number; readonly confidence: number } {
+/** The likeliest token of a row; −1 when its probability is below `least`. */
+function mostLikely(logits: Float32Array, least: number): number {
   const token = argmax(logits);
   const highest = logits[token]!;
+  const most = 1 / least;
   let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - highest);
-  return { token, confidence: 1 / sum };
+  for (let i = 0; i < logits.length; i++) {
+    sum += Math.exp(logits[i]! - highest);
+    // small models spend as long on this sum as on a good part of their step
+    if (sum > most) return -1;
+  }
+  return token;
 }
 
 const same = (a: readonly number[], b: readonly number[]) =>
@@ -124,8 +129,8 @@ export async function* lexicalUnitDecoding(
     const span = gained.slice(-1);
     let guarded = false;
     for (let r = 1; r <= ahead && row === last && !ended; r++) {
-      const { token, confidence } = mostLikely(sampler.adjust(rowOf(last + r)));
-      if (confidence < minConfidence) break;
+      const token = mostLikely(sampler.adjust(rowOf(last + r)), minConfidence);
+      if (token < 0) break;
       guarded = token === span[r - 1] || same([...span, token], pending);
       if (guarded) break;
       span.push(token);
