@@ -25,7 +25,7 @@ export async function gateMaps(model: SegmentationUNet, images: NDArray): Promis
     },
     { inputs: { images: { dtype: "f32", shape: images.shape } } },
   );
-  return executable.run({ images });
+  return await executable.run({ images });
 }
 
 /** Kinds of places. */
