@@ -145,7 +145,7 @@ export function addGenerate(program: Command): void {
       ]),
     )
     .option("--project <dir>", "with --monitor: folder of the project; the current one by default")
-    .option("--file <path>", "with --monitor: file of the project that the prompt begins")
+    .option("--file <path>", "with --monitor: file that the prompt begins, relative to the project")
     .option("--stats", "tell afterwards what the steps did: drafts, acceptance, times")
     .option("--logprobs <n>", "with --json: log-probabilities of tokens and of n alternatives", wholeFrom(0, 100));
   addModelOptions(addSamplingOptions(command))

@@ -60,6 +60,14 @@ describe("a monitor of a project", () => {
     await expect(open).rejects.toMatchObject({ code: "not-found", message: expect.stringContaining("absent") });
   });
 
+  it("refuses a file that is no code", async () => {
+    const { model } = scriptedModel({ next: noisyLogits });
+    const monitor = await CodeMonitor.open(model, { directory });
+    for (const file of ["notes.txt", "src/main", "main.py"])
+      expect(() => monitor.start({ file, before: "known." })).toThrow(`${file} is no file of code`);
+    for (const file of ["a.tsx", "a.mts"]) expect(monitor.start({ file, before: "known." }).isComplete()).toBe(false);
+  });
+
   it("says what to install where TypeScript is not", async () => {
     vi.doMock("typescript", () => {
       throw new Error("Cannot find package 'typescript'");

@@ -90,8 +90,13 @@ export class CodeMonitor {
     return new CodeMonitor(project, vocabularyOf(tokenizer), { ...options, directory });
   }
 
-  /** A constraint for text that goes on behind `before`: the file up to there, or as much of it as matters. */
+  /**
+   * A constraint for text that goes on behind `before`: the file up to there, or as much of it as matters.
+   * @throws `argument` for a file that the compiler would not read as code.
+   */
   start({ file = "generated.ts", before, after }: CodePlaceOptions): Constraint {
+    if (!codeFile.test(file))
+      fail("argument", `${file} is no file of code that TypeScript reads; give one such as generated.ts`);
     const path = toSlashes(resolve(this.#options.directory, file));
     return MonitorConstraint.start(this.#vocabulary, this.#monitorsOf(path), { before, after });
   }
@@ -107,6 +112,9 @@ export class CodeMonitor {
     return made;
   }
 }
+
+/** Names of files that the compiler reads. */
+const codeFile = /\.([cm]?[jt]s|[jt]sx)$/;
 
 /** A path as the compiler writes it. */
 const toSlashes = (path: string) => path.replaceAll("\\", "/");

@@ -188,7 +188,8 @@ export class PearlLoop {
     const { chooser } = this.#input;
     this.#tested++;
     let verified: number;
-    if (distribution) {
+    // what a constraint forces is not drawn, as in plain decoding
+    if (distribution && !chooser.forced().length) {
       const drawn = [{ node: 0, token }];
       const verdict = speculativeSampling.rule(chooser.distribution(logits), distribution, drawn, this.#chance);
       verified = "child" in verdict ? token : verdict.token;

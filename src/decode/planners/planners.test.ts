@@ -166,6 +166,15 @@ describe("tree search", () => {
     expect(statistics.rollouts).toBeLessThanOrEqual(200);
   });
 
+  it("commits tokens that were tried, also where all rewards are negative", async () => {
+    const { best, statistics } = await planningGuided({ rolloutsPerToken: 2 }).plan(
+      problem(flatModel, ({ tokens }) => tokens.filter((token) => token === 3).length - 9),
+    );
+    // two for each of four tokens, and two where nothing but the end is left
+    expect(statistics.rollouts).toBeGreaterThanOrEqual(8);
+    expect(best.finished).toBe(true);
+  });
+
   it("ends at the first program that is good enough, or at a limit", async () => {
     const found = await planningGuided().plan(problem(flatModel, ({ tokens }) => (tokens[0] === 2 ? 1 : 0)));
     expect(found.programs.filter(({ reward }) => reward === 1)).toHaveLength(1);

@@ -117,11 +117,16 @@ export class SearchTree {
     return chosen;
   }
 
-  /** The edge of a node with the highest value; the one tried more often, then the likelier one, on ties. */
+  /**
+   * The edge of a node with the highest value among those that were tried; the one tried more often, then the likelier one, on ties.
+   * An edge that was not tried has no reward, which matters where rewards are negative.
+   */
   bestEdge(node: number): number {
     const first = this.#firstEdge[node]!;
     let best = first;
     for (let edge = first + 1; edge < first + this.#edgeCount[node]!; edge++) {
+      if (!this.#returns[edge]) continue;
+      if (!this.#returns[best]) best = edge;
       const gain = this.valueOf(edge) - this.valueOf(best);
       if (gain > 0 || (gain === 0 && this.#returns[edge]! > this.#returns[best]!)) best = edge;
     }
