@@ -194,7 +194,7 @@ async function describe(context: PaperContext, arms: readonly ArmName[], run: Ru
   const { bySlice } = run.get("none")!.quality;
   const order = [...bySlice.keys()].sort((a, b) => bySlice[a]! - bySlice[b]!);
   const chosen = [0.02, 0.25, 0.5, 0.9].map((share) => order[Math.floor(share * order.length)]!);
-  const names = ["among the worst", "lower quarter", "median", "among the best"];
+  const names = ["nearly worst", "lower quarter", "median", "nearly best"];
   const predicted = Object.fromEntries(arms.map((arm) => [arm, run.get(arm)!.predicted]));
   context.figure(masksFigure(slices.test, predicted, chosen, names));
   context.figure(organsFigure(Object.fromEntries(arms.map((arm) => [arm, run.get(arm)!.quality.byOrgan]))));
