@@ -35,7 +35,10 @@ export interface Constraint {
    * where nothing is known.
    */
   suggested?(): readonly number[];
-  /** Tokens of some shortest way to a complete text, without the end-of-sequence token: how a text is finished when room runs out. */
+  /**
+   * Tokens of some shortest way to a complete text, without the end-of-sequence token: how a text is finished when room runs out. Empty as
+   * well where a text may be cut anywhere, as under monitors of code.
+   */
   shortestCompletion(): readonly number[];
   /** An independent copy of this state. */
   clone(): Constraint;

@@ -35,9 +35,9 @@ export class Suggestions {
 
   /** Learns how many of a step's suggested tokens were right. */
   learn(draft: DraftTree, path: readonly number[]): void {
-    const { proposers } = draft;
-    if (!proposers?.includes(suggestedBy)) return;
-    this.#asked += proposers.filter((name) => name === suggestedBy).length;
-    this.#right += path.filter((node) => proposers[node] === suggestedBy).length;
+    // a drafter may have proposed the same
+    const suggested = (draft.proposers ?? []).map((names) => names.split("+").includes(suggestedBy));
+    this.#asked += suggested.filter(Boolean).length;
+    this.#right += path.filter((node) => suggested[node]).length;
   }
 }
