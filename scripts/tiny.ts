@@ -12,7 +12,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { writeGguf } from "../src/formats/index.ts";
-import { buildDecoder, decoderAsGguf } from "../src/lm/index.ts";
+import { buildDecoder, decoderAsGguf, smallLlama } from "../src/lm/index.ts";
 import { initialize, normal } from "../src/nn/index.ts";
 import { openFolder } from "../src/runtime/index.ts";
 import { writeAtomically } from "../src/sources/index.ts";
@@ -30,24 +30,9 @@ console.error(
 );
 
 /** Sizes of the model: 0.9 M parameters, 1 MB in 8 bits. */
-const decoder = buildDecoder({
-  family: "llama",
-  vocabSize: vocabulary.tokens.length,
-  hiddenSize: 128,
-  layerCount: 4,
-  headCount: 4,
-  kvHeadCount: 2,
-  headDim: 32,
-  intermediateSize: 384,
-  contextLength: 512,
-  normEpsilon: 1e-5,
-  rope: { base: 10_000, scale: 1 },
-  localLayers: [false, false, false, false],
-  attentionScale: 1 / Math.sqrt(32),
-  embeddingScale: 1,
-  tiedEmbeddings: true,
-  attentionBias: false,
-});
+const decoder = buildDecoder(
+  smallLlama({ vocabSize: vocabulary.tokens.length, layers: 4, width: 128, kvHeads: 2, contextLength: 512 }),
+);
 initialize(decoder, 1, [
   [/(o_proj|down_proj)\.weight$/, normal(0.02 / Math.sqrt(8))],
   [/(_proj|lm_head)\.weight$/, normal(0.02)],

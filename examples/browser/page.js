@@ -10,8 +10,9 @@ ort.env.wasm.numThreads = 1;
 /** Runs a model: inputs and results are `{ type, data, dims }` by name, with numbers as data. */
 window.runModel = async (url, inputs) => {
   const session = await ort.InferenceSession.create(url);
+  const arrays = { int64: (data) => BigInt64Array.from(data, BigInt), bool: (data) => Uint8Array.from(data) };
   const tensor = ({ type, data, dims }) =>
-    new ort.Tensor(type, type === "int64" ? BigInt64Array.from(data, BigInt) : Float32Array.from(data), dims);
+    new ort.Tensor(type, (arrays[type] ?? ((numbers) => Float32Array.from(numbers)))(data), dims);
   const results = await session.run(
     Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, tensor(input)])),
   );

@@ -2,20 +2,18 @@
  * Trains the models of a domain: one on the text as it is, and from it two of equal length, plainly and to look ahead. The recipe itself
  * is in src/train/lexical-units.ts; here are the steps around it, and a folder where models are kept by the hash of all that they depend on.
  */
-import { type BpeVocabulary, type Tokenizer, tokenizerFromGguf, trainBpe, writeGguf } from "bletchley/formats";
-import {
-  branchedLogits,
-  buildDecoder,
-  type Decoder,
-  decoderAsGguf,
-  LocalSequenceModel,
-  loadDecoder,
-  openGguf,
-  type SequenceModel,
-  sequenceLogits,
-} from "bletchley/lm";
+import { type BpeVocabulary, type Tokenizer, tokenizerFromVocabulary, trainBpe } from "bletchley/formats";
+import { branchedLogits, buildDecoder, type Decoder, sequenceLogits, smallLlama } from "bletchley/lm";
 import { initialize, loadStateDict, normal, stateDict } from "bletchley/nn";
 import { adamW, schedule } from "bletchley/optim";
+import {
+  keepDecoder,
+  keptDecoderModel,
+  type LoadedSequenceModel,
+  loadKeptDecoder,
+  type PaperModel,
+  textHash,
+} from "bletchley/papers";
 import { compile, type FileStore, openFolder } from "bletchley/runtime";
 import { crossEntropy, type Tensor } from "bletchley/tensor";
 import {
@@ -30,7 +28,7 @@ import {
   type UnitText,
   withoutToken,
 } from "bletchley/train";
-import { memorySource, NDArray, Random } from "bletchley/util";
+import { NDArray, Random } from "bletchley/util";
 
 /** Steps of a training and its highest learning rate. */
 interface Schedule {
@@ -82,7 +80,9 @@ export interface Trained {
   readonly endOfText: number;
   readonly report: TrainingReport;
   /** Loads one of them in this thread. */
-  load(which: ModelName): Promise<SequenceModel & AsyncDisposable>;
+  load(which: ModelName): Promise<LoadedSequenceModel>;
+  /** One of them as a function that can be exported. */
+  model(which: ModelName): Promise<PaperModel>;
 }
 
 /** What is trained, and where it is kept. */
@@ -102,49 +102,15 @@ const padding = "<|pad|>";
 /** Share of the text that is only measured by. */
 const heldOutShare = 0.02;
 
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 function untrained({ layers, width, heads, seed }: Recipe, vocabSize: number): Decoder {
-  const headDim = width / heads;
-  const decoder = buildDecoder({
-    family: "llama",
-    vocabSize,
-    hiddenSize: width,
-    layerCount: layers,
-    headCount: heads,
-    kvHeadCount: heads / 2,
-    headDim,
-    intermediateSize: 3 * width,
-    contextLength: 1024,
-    normEpsilon: 1e-5,
-    rope: { base: 10_000, scale: 1 },
-    localLayers: Array.from({ length: layers }, () => false),
-    attentionScale: headDim ** -0.5,
-    embeddingScale: 1,
-    tiedEmbeddings: true,
-    attentionBias: false,
-  });
+  const decoder = buildDecoder(
+    smallLlama({ vocabSize, layers, width, heads, kvHeads: heads / 2, contextLength: 1024 }),
+  );
   initialize(decoder, seed + 1, [
     [/(o_proj|down_proj)\.weight$/, normal(0.02 / Math.sqrt(2 * layers))],
     [/(_proj|lm_head)\.weight$/, normal(0.02)],
   ]);
   return decoder;
-}
-
-function tokenizerOf({ pre, tokens, merges, controlCount }: BpeVocabulary): Tokenizer {
-  return tokenizerFromGguf(
-    new Map<string, string | number | string[] | Int32Array>([
-      ["tokenizer.ggml.model", "gpt2"],
-      ["tokenizer.ggml.pre", pre],
-      ["tokenizer.ggml.tokens", [...tokens]],
-      ["tokenizer.ggml.merges", [...merges]],
-      ["tokenizer.ggml.token_type", Int32Array.from(tokens, (_, id) => (id < controlCount ? 3 : 1))],
-      ["tokenizer.ggml.eos_token_id", tokens.indexOf(endOfText)],
-    ]),
-  );
 }
 
 /** Consecutive windows of a text and the token after each. */
@@ -381,15 +347,8 @@ class Workshop {
 
   /** Measures and writes a model. @returns its loss on held-out text. */
   async #finish(decoder: Decoder, name: ModelName): Promise<number> {
-    const chunks: Uint8Array[] = [];
-    const file = {
-      name: `${this.#options.domain}, ${name}`,
-      vocabulary: this.#vocabulary,
-      endOfText,
-      type: "F32",
-    } as const;
-    for await (const chunk of writeGguf(decoderAsGguf(decoder, file))) chunks.push(chunk);
-    await this.#files.write(`${name}.gguf`, chunks);
+    const about = { name: `${this.#options.domain}, ${name}`, vocabulary: this.#vocabulary, endOfText };
+    await keepDecoder(this.#files, name, decoder, about);
     return this.#heldOutLoss(decoder);
   }
 }
@@ -397,11 +356,11 @@ class Workshop {
 /** Trains the models of a domain, or takes those that an earlier run kept; an ended training goes on the next time. */
 export async function trainModels(options: TrainingOptions): Promise<Trained> {
   const { documents, recipe, domain } = options;
-  const hash = await sha256(JSON.stringify([version, domain, recipe, await sha256(documents.join("\0"))]));
+  const hash = await textHash(JSON.stringify([version, domain, recipe, await textHash(documents.join("\0"))]));
   const folder = `${options.folder}/${hash.slice(0, 16)}`;
   const files = await openFolder(folder);
   const vocabulary = trainBpe(documents, { vocabSize: recipe.vocabSize, control: [endOfText, padding] });
-  const tokenizer = tokenizerOf(vocabulary);
+  const tokenizer = tokenizerFromVocabulary(vocabulary, endOfText);
   const known = await files.read("report.json");
   const report = known
     ? (JSON.parse(new TextDecoder().decode(known)) as TrainingReport)
@@ -411,16 +370,10 @@ export async function trainModels(options: TrainingOptions): Promise<Trained> {
     placeholder: vocabulary.tokens.indexOf(padding),
     endOfText: vocabulary.tokens.indexOf(endOfText),
     report,
-    async load(which) {
-      const path = `${folder}/${which}.gguf`;
-      const loaded = await loadDecoder(await openGguf(memorySource((await files.read(`${which}.gguf`))!), path), {
-        form: "f32",
-        cacheFolder: `${folder}/converted`,
-        sha256: await sha256(`${hash} ${which}`),
-        threads: 1,
-      });
-      const model = new LocalSequenceModel(loaded.model);
-      return { config: model.config, open: () => model.open(), [Symbol.asyncDispose]: () => loaded.dispose() };
+    load: async (which) => loadKeptDecoder({ files, folder, name: which, hash: await textHash(`${hash} ${which}`) }),
+    model: (which) => {
+      const about = which === "plain" ? `${domain}, trained plainly` : `${domain}, trained to look ahead`;
+      return keptDecoderModel({ files, folder, name: which }, about, tokenizer.encode(documents[0]!).slice(0, 64));
     },
   };
 }

@@ -1,23 +1,14 @@
 /**
  * The small language model of the experiment: trained on lines and their programs, and kept by the hash of its recipe.
  */
-import { writeGguf } from "bletchley/formats";
-import {
-  buildDecoder,
-  type Decoder,
-  decoderAsGguf,
-  LocalSequenceModel,
-  loadDecoder,
-  openGguf,
-  type SequenceModel,
-  sequenceLogits,
-} from "bletchley/lm";
+import { buildDecoder, type Decoder, type SequenceModel, sequenceLogits, smallLlama } from "bletchley/lm";
 import { initialize, normal } from "bletchley/nn";
 import { adamW, schedule } from "bletchley/optim";
+import { keepDecoder, keptDecoderModel, loadKeptDecoder, type PaperModel, textHash } from "bletchley/papers";
 import { openFolder } from "bletchley/runtime";
-import { crossEntropy, type Tensor } from "bletchley/tensor";
-import { numberedBatches, Trainer, TrainStep } from "bletchley/train";
-import { fail, memorySource, NDArray, Random } from "bletchley/util";
+import { crossEntropy, equal, lessEqual, logicalAnd, range, type Tensor, where } from "bletchley/tensor";
+import { shuffledBatches, Trainer, TrainStep } from "bletchley/train";
+import { fail, NDArray } from "bletchley/util";
 import { drawExamples } from "./pipelines.ts";
 import type { Words } from "./words.ts";
 
@@ -38,7 +29,7 @@ export interface ModelRecipe {
 export const rowLength = 128;
 
 /** Changes whenever the code trains another model from the same recipe. */
-const version = 3;
+const version = 4;
 
 /** A trained model, ready to decode. */
 export interface TrainedModel {
@@ -47,35 +38,13 @@ export interface TrainedModel {
   readonly parameters: number;
   /** Mean loss of the last steps, in nats a token of the programs. */
   readonly loss: number;
+  /** The same as a function that can be exported. */
+  exported(): Promise<PaperModel>;
   dispose(): Promise<void>;
 }
 
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 function untrained({ layers, width, seed }: ModelRecipe, vocabSize: number): Decoder {
-  const headDim = 32;
-  const headCount = width / headDim;
-  const decoder = buildDecoder({
-    family: "llama",
-    vocabSize,
-    hiddenSize: width,
-    layerCount: layers,
-    headCount,
-    kvHeadCount: headCount,
-    headDim,
-    intermediateSize: 3 * width,
-    contextLength: 256,
-    normEpsilon: 1e-5,
-    rope: { base: 10_000, scale: 1 },
-    localLayers: Array.from({ length: layers }, () => false),
-    attentionScale: 1 / Math.sqrt(headDim),
-    embeddingScale: 1,
-    tiedEmbeddings: true,
-    attentionBias: false,
-  });
+  const decoder = buildDecoder(smallLlama({ vocabSize, layers, width, contextLength: 256 }));
   initialize(decoder, seed, [
     [/(o_proj|down_proj)\.weight$/, normal(1 / Math.sqrt(2 * layers * width))],
     [/_proj\.weight$/, normal(1 / Math.sqrt(width))],
@@ -84,14 +53,19 @@ function untrained({ layers, width, seed }: ModelRecipe, vocabSize: number): Dec
   return decoder;
 }
 
-/** A row of examples, one after the other, and which of its tokens belong to programs: lines are given, and need not be learned. */
+/** A row of examples, one after the other; none sees another. */
 interface Row {
-  readonly ids: readonly number[];
-  readonly learned: readonly boolean[];
+  readonly ids: number[];
+  /** Which tokens belong to programs: lines are given, and need not be learned. */
+  readonly learned: boolean[];
+  /** Of each token, its place in its example. */
+  readonly positions: number[];
+  /** Of each token, the number of its example in the row. */
+  readonly owners: number[];
 }
 
 function packedRows({ examples, seed }: ModelRecipe, words: Words): Row[] {
-  const rows: { readonly ids: number[]; readonly learned: boolean[] }[] = [];
+  const rows: Row[] = [];
   for (const { prompt, program } of drawExamples(examples, seed)) {
     const line = words.encode(prompt);
     const answer = [...words.encode(program), words.end];
@@ -99,10 +73,13 @@ function packedRows({ examples, seed }: ModelRecipe, words: Words): Row[] {
     if (length > rowLength) fail("internal", `an example has ${length} tokens, and a row ${rowLength}`);
     let row = rows[rows.length - 1];
     if (!row || row.ids.length + length > rowLength) {
-      row = { ids: [], learned: [] };
+      row = { ids: [], learned: [], positions: [], owners: [] };
       rows.push(row);
     }
+    const owner = (row.owners.at(-1) ?? 0) + 1;
     row.ids.push(...line, ...answer);
+    row.positions.push(...Array(length).keys());
+    row.owners.push(...Array<number>(length).fill(owner));
     row.learned.push(...line.map(() => false), ...answer.map(() => true));
   }
   return rows;
@@ -110,6 +87,23 @@ function packedRows({ examples, seed }: ModelRecipe, words: Words): Row[] {
 
 /** Class number of what is not learned. */
 const ignored = -1;
+
+/** Rows as arrays `[rows, rowLength]`; what is left of a row belongs to no example. */
+function batchOf(rows: readonly Row[]) {
+  const filled = (value: number) =>
+    new NDArray(new BigInt64Array(rows.length * rowLength).fill(BigInt(value)), [rows.length, rowLength], "i64");
+  const arrays = { tokens: filled(0), targets: filled(ignored), positions: filled(0), owners: filled(0) };
+  for (const [i, { ids, learned, positions, owners }] of rows.entries()) {
+    const at = i * rowLength;
+    for (const [j, token] of ids.entries()) {
+      arrays.tokens.set(at + j, token);
+      arrays.positions.set(at + j, positions[j]!);
+      arrays.owners.set(at + j, owners[j]!);
+      if (learned[j]) arrays.targets.set(at + j - 1, token);
+    }
+  }
+  return arrays;
+}
 
 async function train(
   decoder: Decoder,
@@ -121,34 +115,29 @@ async function train(
   const { batch, steps, learningRate, seed } = recipe;
   const ids = { dtype: "i64", shape: [batch, rowLength] } as const;
   const rows = packedRows(recipe, words);
-  const loss = (inputs: { readonly tokens: Tensor; readonly targets: Tensor }) => {
-    const logits = sequenceLogits(decoder, inputs.tokens);
-    return crossEntropy(logits.reshape([-1, logits.shape[2]!]), inputs.targets.reshape([-1]), { ignoreIndex: ignored });
+  const inputs = { tokens: ids, targets: ids, positions: ids, owners: ids } as const;
+  const loss = ({ tokens, targets, positions, owners }: { readonly [K in keyof typeof inputs]: Tensor }) => {
+    const places = range(0, rowLength);
+    const past = lessEqual(places.reshape([1, rowLength]), places.reshape([rowLength, 1]));
+    const own = equal(owners.reshape([batch, 1, rowLength]), owners.reshape([batch, rowLength, 1]));
+    const bias = where(logicalAnd(own, past), 0, -1e9).reshape([batch, 1, rowLength, rowLength]);
+    const logits = sequenceLogits(decoder, tokens, { positions, bias });
+    return crossEntropy(logits.reshape([-1, logits.shape[2]!]), targets.reshape([-1]), { ignoreIndex: ignored });
   };
   const betas = [0.9, 0.98] as const;
   await using step = await TrainStep.compile({
     module: decoder,
-    inputs: { tokens: ids, targets: ids },
+    inputs,
     loss,
     optimizer: adamW({ betas, weightDecay: 0.05 }),
     groups: [{ paths: /norm/, optimizer: adamW({ betas, weightDecay: 0 }) }],
     clipNorm: 1,
   });
-  const batches = numberedBatches((position) => {
-    const random = new Random(seed, 3).split(position);
-    const tokens = new BigInt64Array(batch * rowLength);
-    const targets = new BigInt64Array(batch * rowLength).fill(BigInt(ignored));
-    for (let i = 0; i < batch; i++) {
-      const { ids: row, learned } = rows[random.integer(rows.length)]!;
-      row.forEach((token, j) => {
-        tokens[i * rowLength + j] = BigInt(token);
-        if (j && learned[j]) targets[i * rowLength + j - 1] = BigInt(token);
-      });
-    }
-    return {
-      tokens: new NDArray(tokens, [batch, rowLength], "i64"),
-      targets: new NDArray(targets, [batch, rowLength], "i64"),
-    };
+  const batches = shuffledBatches({
+    count: rows.length,
+    batchSize: batch,
+    seed,
+    make: (numbers) => batchOf(Array.from(numbers, (n) => rows[n]!)),
   });
   const { records } = await new Trainer({
     step,
@@ -176,35 +165,30 @@ export async function trainModel(
   folder: string,
   progress: { readonly signal: AbortSignal; readonly onStep: (step: number) => void },
 ): Promise<TrainedModel> {
-  const hash = await sha256(JSON.stringify([version, recipe, words.tokens, drawExamples(50, recipe.seed)]));
+  const hash = await textHash(JSON.stringify([version, recipe, words.tokens, drawExamples(50, recipe.seed)]));
   const home = `${folder}/${hash.slice(0, 16)}`;
   const files = await openFolder(home);
   const decoder = untrained(recipe, words.tokens.length);
   if (!(await files.names()).includes("model.json")) {
     const loss = await train(decoder, recipe, words, `${home}/training`, progress);
-    const chunks: Uint8Array[] = [];
-    const file = decoderAsGguf(decoder, {
+    await keepDecoder(files, "model", decoder, {
       name: "pipelines",
       // the file's own tokenizer is not used
       vocabulary: { pre: "gpt-2", tokens: words.tokens, merges: [], controlCount: 1 },
       endOfText: words.tokens[words.end]!,
-      type: "F32",
     });
-    for await (const chunk of writeGguf(file)) chunks.push(chunk);
-    await files.write("model.gguf", chunks);
     await files.write("model.json", [new TextEncoder().encode(JSON.stringify({ loss, recipe }))]);
   }
-  const read = async (name: string) =>
-    (await files.read(name)) ?? fail("not-found", `${home}/${name} is gone; run again to train it`);
-  const { loss } = JSON.parse(new TextDecoder().decode(await read("model.json"))) as { loss: number };
-  const bytes = await read("model.gguf");
-  const loaded = await loadDecoder(await openGguf(memorySource(bytes), `${home}/model.gguf`), {
-    form: "f32",
-    cacheFolder: `${home}/converted`,
-    sha256: hash,
-    threads: 1,
-  });
+  const report =
+    (await files.read("model.json")) ?? fail("not-found", `${home}/model.json is gone; run again to train it`);
+  const { loss } = JSON.parse(new TextDecoder().decode(report)) as { loss: number };
+  const model = await loadKeptDecoder({ files, folder: home, name: "model", hash });
   let parameters = 0;
   for (const [, parameter] of decoder.parameters()) parameters += parameter.shape.reduce((a, b) => a * b, 1);
-  return { model: new LocalSequenceModel(loaded.model), parameters, loss, dispose: () => loaded.dispose() };
+  const exported = () => {
+    const { prompt, program } = drawExamples(1, recipe.seed)[0]!;
+    const example = words.encode(`${prompt} ${program}`);
+    return keptDecoderModel({ files, folder: home, name: "model" }, "lines and their programs", example);
+  };
+  return { model, parameters, loss, exported, dispose: () => model.dispose() };
 }

@@ -267,7 +267,7 @@ export function drawExamples(count: number, seed: number): { readonly prompt: st
 export interface TaskOptions {
   readonly count: number;
   readonly seed: number;
-  /** Least and greatest number of left-out constants. */
+  /** Least and greatest number of left-out constants; tasks with each number in between come in turn. */
   readonly missing: readonly [number, number];
   /** Lines that must not occur, such as those of the training. */
   readonly seen: ReadonlySet<string>;
@@ -279,10 +279,11 @@ export function drawTasks({ count, seed, missing, seen }: TaskOptions): Pipeline
   const tasks: PipelineTask[] = [];
   const used = new Set(seen);
   while (tasks.length < count) {
+    const wanted = missing[0] + (tasks.length % (missing[1] - missing[0] + 1));
     const pipeline = drawPipeline(random);
     const prompt = promptOf(pipeline);
     const vague = pipeline.stages.filter((stage) => stage.vague).length;
-    if (used.has(prompt) || vague < missing[0] || vague > missing[1]) continue;
+    if (used.has(prompt) || vague !== wanted) continue;
     const publicTests = testsOf(pipeline, 4, random);
     const privateTests = testsOf(pipeline, 12, random);
     if (!isSeparated(pipeline, privateTests)) continue;

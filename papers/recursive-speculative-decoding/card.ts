@@ -35,6 +35,7 @@ import {
   spread,
   testLaw,
   textPairFor,
+  textPairModels,
   toyLaw,
   toyPair,
 } from "bletchley/papers";
@@ -501,4 +502,5 @@ export default definePaper({
   notes:
     "Exactness shows; the advantage depends on how sure the draft is. By formula, one of three siblings is accepted 1.105 times as often as under k-SEQ at temperature 0.3, and 0.974 times at temperature 1; decoding agrees (0.76 against 0.70, and 0.80 against 0.81, below the root). Where the draft is flat, independent draws hardly repeat each other, and k-SEQ is the better rule for a node. So the bars at equal length and equal budget are missed at temperature 1, and at 0.3 they are missed narrowly at equal length (1.025 and 1.075 times, with standard errors near 2 %) and kept from 6 nodes on at an equal budget, where the 1.03 that was asked for is reached at 10 nodes only. With 4 nodes a single chain is best: acceptance is 0.6 and more per level, so depth beats width. Tried: temperature 0.2 (equal length: 1.067 and 1.072 times, 40 prompts), top-p 0.8 and top-k 10 at temperature 1 (by formula 0.979 and 1.004 times k-SEQ), drafts closer to the target (mixtures of both, by formula: 0.973 and 0.987 times), constant branching and other shapes. A chain counts as SD here, although RSD-C with one child everywhere is the same.",
   run,
+  models: (context) => textPairModels(context, cacheFolder("papers", "pairs")),
 });

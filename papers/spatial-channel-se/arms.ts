@@ -4,7 +4,7 @@
 import { type AbdomenSlices, abdomenOrgans, drawAbdomens, shiftPlanes, takeRows } from "bletchley/data";
 import { initialize, loadStateDict, stateDict } from "bletchley/nn";
 import { adamW, schedule } from "bletchley/optim";
-import type { PaperContext } from "bletchley/papers";
+import type { WorkContext } from "bletchley/papers";
 import { compile } from "bletchley/runtime";
 import {
   diceScores,
@@ -87,7 +87,7 @@ export interface TrainedArm {
 
 /** Trains a network; all of one seed begin with the same values where they have the same layers, and see the same batches. */
 export async function trainArm(
-  context: PaperContext,
+  context: WorkContext,
   name: ArmName,
   { training }: Slices,
   recipe: { readonly steps: number; readonly batchSize: number; readonly seed: number },

@@ -30,6 +30,7 @@ import {
   spread,
   testLaw,
   textPairFor,
+  textPairModels,
   toyLaw,
   toyPair,
 } from "bletchley/papers";
@@ -489,4 +490,5 @@ export default definePaper({
   notes:
     "The bars hold. In wall clock several drafts are no faster than one on this pair: a step's price grows with its nodes, so the fastest settings are small (SpecTr 2×2, SD 2), and the gain in tokens per call shows at 4×4 and 8×4. Of a step at a large vocabulary k-SEQ itself takes about 1 %; the distributions that it reads, one for each token as in plain sampling, take far more. The experiment on SmolLM2 with a draft model of its own is left out: the pair here is the only one that is trained for it.",
   run,
+  models: (context) => textPairModels(context, cacheFolder("papers", "pairs")),
 });

@@ -1,7 +1,7 @@
 /**
  * Plays as tokens: speeches one after the other, each with its speaker and a token that ends it. A chat is a scene of two.
  */
-import { type BpeVocabulary, tokenizerFromGguf, trainBpe } from "../../src/formats/index.ts";
+import { type BpeVocabulary, tokenizerFromVocabulary, trainBpe } from "../../src/formats/index.ts";
 
 /** The control token after every speech. */
 export const endOfSpeech = "<|endoftext|>";
@@ -28,14 +28,7 @@ export function readPlays(text: string, vocabSize = 1024): Plays {
   const speeches = text.trim().split(/\n\n+/);
   const at = Math.floor(speeches.length * 0.9);
   const vocabulary = trainBpe(speeches.slice(0, at), { vocabSize, control: [endOfSpeech] });
-  const tokenizer = tokenizerFromGguf(
-    new Map<string, string | string[] | Int32Array>([
-      ["tokenizer.ggml.model", "gpt2"],
-      ["tokenizer.ggml.pre", vocabulary.pre],
-      ["tokenizer.ggml.tokens", [...vocabulary.tokens]],
-      ["tokenizer.ggml.merges", [...vocabulary.merges]],
-    ]),
-  );
+  const tokenizer = tokenizerFromVocabulary(vocabulary);
   const encode = (part: readonly string[]) => {
     const end = vocabulary.tokens.indexOf(endOfSpeech);
     return Int32Array.from(part.flatMap((speech) => [...tokenizer.encode(speech), end]));

@@ -21,7 +21,8 @@ interface VerifyFlags {
   readonly offline?: boolean;
 }
 
-const profileOption = () =>
+/** The option that chooses how much of an experiment is run. */
+export const profileOption = () =>
   new Option("-p, --profile <name>", "smoke (seconds), quick (minutes) or full (up to half an hour)")
     .choices(["smoke", "quick", "full"])
     .default("quick");

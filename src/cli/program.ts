@@ -8,6 +8,7 @@ import { addChat } from "./chat.ts";
 import { addEmbed } from "./embed.ts";
 import { exitCodeOf, exitCodes, Interrupted, reportOf } from "./exit.ts";
 import { addExplain } from "./explain.ts";
+import { addExport } from "./export.ts";
 import { addGenerate } from "./generate.ts";
 import { addModels } from "./models.ts";
 import { addPapers } from "./papers.ts";
@@ -52,6 +53,7 @@ export function createProgram(): Command {
     addTune,
     addExplain,
     addPapers,
+    addExport,
   ])
     add(program);
   for (const command of everyCommand(program)) command.exitOverride().copyInheritedSettings(program);

@@ -40,3 +40,5 @@ export {
   type WeightSink,
 } from "./weights.ts";
 export { type SequenceLayout, sequenceLogits } from "./whole-sequences.ts";
+export { decoderInMemory } from "./parameters.ts";
+export { type SmallLlamaShape, smallLlama } from "./small-llama.ts";

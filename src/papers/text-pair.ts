@@ -3,25 +3,15 @@
  * the hash of recipe and text, so that cards share them. Knows no paper, and no place but the folder it is given.
  */
 import { consecutiveWindows, randomWindows } from "../data/index.ts";
-import { type BpeVocabulary, type Tokenizer, tokenizerFromGguf, trainBpe, writeGguf } from "../formats/index.ts";
-import {
-  buildDecoder,
-  type Decoder,
-  decoderAsGguf,
-  LocalSequenceModel,
-  loadDecoder,
-  openGguf,
-  type SequenceModel,
-  sequenceLogits,
-} from "../lm/index.ts";
+import { type Tokenizer, tokenizerFromVocabulary, trainBpe } from "../formats/index.ts";
+import { buildDecoder, type Decoder, sequenceLogits, smallLlama } from "../lm/index.ts";
 import { initialize, normal } from "../nn/index.ts";
 import { adamW, schedule } from "../optim/index.ts";
 import { compile, openFolder } from "../runtime/index.ts";
 import { crossEntropy, type Tensor } from "../tensor/index.ts";
 import { numberedBatches, Trainer, TrainStep } from "../train/index.ts";
-import { memorySource } from "../util/bytes.ts";
-import { fail } from "../util/errors.ts";
-import type { DataNeed, PaperContext } from "./card.ts";
+import type { DataNeed, PaperModel, WorkContext } from "./card.ts";
+import { keepDecoder, keptDecoderModel, type LoadedSequenceModel, loadKeptDecoder, textHash } from "./kept-decoder.ts";
 
 /** What a card needs to train pairs. */
 export const shakespeareData: DataNeed = {
@@ -86,7 +76,9 @@ export interface TextPair {
   /** Mean loss of target and draft on it, in nats a token. */
   readonly losses: { readonly target: number; readonly draft: number };
   /** Loads the draft model, or the target, in this thread. */
-  load(which: "target" | "draft"): Promise<SequenceModel & { dispose(): Promise<void> }>;
+  load(which: "target" | "draft"): Promise<LoadedSequenceModel>;
+  /** The target or the draft as a function that can be exported. */
+  model(which: "target" | "draft"): Promise<PaperModel>;
 }
 
 /** Options of {@link trainTextPair}. */
@@ -104,11 +96,6 @@ const version = 1;
 const endOfText = "<|endoftext|>";
 const share = 0.9;
 
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 /** An untrained model. */
 function untrained(
   { layers, width }: PairModelRecipe,
@@ -116,27 +103,9 @@ function untrained(
   contextLength: number,
   seed: number,
 ): Decoder {
-  const headDim = 32;
-  if (width % headDim) fail("argument", `a model's width is ${width}; it must be a multiple of ${headDim}`);
-  const headCount = width / headDim;
-  const decoder = buildDecoder({
-    family: "llama",
-    vocabSize,
-    hiddenSize: width,
-    layerCount: layers,
-    headCount,
-    kvHeadCount: headCount % 2 ? 1 : headCount / 2,
-    headDim,
-    intermediateSize: 3 * width,
-    contextLength,
-    normEpsilon: 1e-5,
-    rope: { base: 10_000, scale: 1 },
-    localLayers: Array.from({ length: layers }, () => false),
-    attentionScale: 1 / Math.sqrt(headDim),
-    embeddingScale: 1,
-    tiedEmbeddings: true,
-    attentionBias: false,
-  });
+  const heads = width / 32;
+  const kvHeads = heads % 2 ? 1 : heads / 2;
+  const decoder = buildDecoder(smallLlama({ vocabSize, layers, width, kvHeads, contextLength }));
   initialize(decoder, seed, [
     [/(o_proj|down_proj)\.weight$/, normal(0.02 / Math.sqrt(2 * layers))],
     [/(_proj|lm_head)\.weight$/, normal(0.02)],
@@ -190,17 +159,6 @@ async function train(
   return sum / parts.length;
 }
 
-function tokenizerOf({ pre, tokens, merges }: BpeVocabulary): Tokenizer {
-  return tokenizerFromGguf(
-    new Map<string, string | string[]>([
-      ["tokenizer.ggml.model", "gpt2"],
-      ["tokenizer.ggml.pre", pre],
-      ["tokenizer.ggml.tokens", [...tokens]],
-      ["tokenizer.ggml.merges", [...merges]],
-    ]),
-  );
-}
-
 /** Trains a pair, or takes the one that an earlier run kept. @throws `aborted`, `disk`; an ended training goes on the next time. */
 export async function trainTextPair(options: TextPairOptions): Promise<TextPair> {
   const { recipe, signal, onProgress } = options;
@@ -208,12 +166,12 @@ export async function trainTextPair(options: TextPairOptions): Promise<TextPair>
   const text = options.text.slice(0, recipe.characters);
   const at = text.indexOf("\n\n", Math.floor(text.length * share));
   const vocabulary = trainBpe([text.slice(0, at)], { vocabSize, control: [endOfText] });
-  const tokenizer = tokenizerOf(vocabulary);
+  const tokenizer = tokenizerFromVocabulary(vocabulary);
   const tokens = {
     training: Int32Array.from(tokenizer.encode(text.slice(0, at))),
     heldOut: Int32Array.from(tokenizer.encode(text.slice(at))),
   };
-  const hash = await sha256(JSON.stringify([version, recipe, await sha256(text)]));
+  const hash = await textHash(JSON.stringify([version, recipe, await textHash(text)]));
   const folder = `${options.folder}/${hash.slice(0, 16)}`;
   const files = await openFolder(folder);
   const losses = { target: 0, draft: 0 };
@@ -228,10 +186,7 @@ export async function trainTextPair(options: TextPairOptions): Promise<TextPair>
       signal,
       onProgress: (done) => onProgress?.(`train the ${which}`, done, recipe[which].steps),
     });
-    const chunks: Uint8Array[] = [];
-    const file = decoderAsGguf(decoder, { name: `Shakespeare, ${which}`, vocabulary, endOfText, type: "F32" });
-    for await (const chunk of writeGguf(file)) chunks.push(chunk);
-    await files.write(`${which}.gguf`, chunks);
+    await keepDecoder(files, which, decoder, { name: `Shakespeare, ${which}`, vocabulary, endOfText });
     await files.write(`${which}.json`, [new TextEncoder().encode(JSON.stringify({ heldOut: losses[which], recipe }))]);
   }
   return {
@@ -239,18 +194,9 @@ export async function trainTextPair(options: TextPairOptions): Promise<TextPair>
     tokenizer,
     heldOut: tokens.heldOut,
     losses,
-    async load(which) {
-      const path = `${folder}/${which}.gguf`;
-      const bytes = (await files.read(`${which}.gguf`)) ?? fail("not-found", `${path} is gone; run again to train it`);
-      const loaded = await loadDecoder(await openGguf(memorySource(bytes), path), {
-        form: "f32",
-        cacheFolder: `${folder}/converted`,
-        sha256: await sha256(`${hash} ${which}`),
-        threads: 1,
-      });
-      const model = new LocalSequenceModel(loaded.model);
-      return { config: model.config, open: () => model.open(), dispose: () => loaded.dispose() };
-    },
+    load: async (which) => loadKeptDecoder({ files, folder, name: which, hash: await textHash(`${hash} ${which}`) }),
+    model: (which) =>
+      keptDecoderModel({ files, folder, name: which }, `the ${which} of the pair`, [...tokens.heldOut.subarray(0, 48)]),
   };
 }
 
@@ -259,7 +205,7 @@ export async function trainTextPair(options: TextPairOptions): Promise<TextPair>
  * @param folder where pairs are kept. @throws as {@link trainTextPair}.
  */
 export async function textPairFor(
-  context: PaperContext,
+  context: WorkContext,
   folder: string,
 ): Promise<{ readonly pair: TextPair; readonly windows: readonly (readonly number[])[] }> {
   const pair = await trainTextPair({
@@ -274,4 +220,10 @@ export async function textPairFor(
     ...pair.heldOut.subarray(64 * i, 64 * i + 64),
   ]);
   return { pair, windows };
+}
+
+/** The models of the pair that a profile asks for. @throws as {@link trainTextPair}. */
+export async function* textPairModels(context: WorkContext, folder: string): AsyncGenerator<PaperModel> {
+  const { pair } = await textPairFor(context, folder);
+  for (const which of ["target", "draft"] as const) yield await pair.model(which);
 }

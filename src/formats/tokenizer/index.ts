@@ -9,6 +9,7 @@ export {
 } from "./chat-template.ts";
 export { tokenizerFromGguf } from "./from-gguf.ts";
 export { parseTokenizerJson, tokenizerFromJson } from "./from-json.ts";
+export { tokenizerFromVocabulary } from "./from-vocabulary.ts";
 export { StreamDecoder } from "./stream.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer, TokenizerSpecials } from "./tokenizer.ts";
 export { type BpeVocabulary, type TrainBpeOptions, trainBpe } from "./train-bpe.ts";
