@@ -46,6 +46,13 @@ export interface DraftSession {
    * are then computed. @param first place of the chunk in the text. @param logits of its rows, `[rows, vocabulary]`.
    */
   observePrompt?(tokens: readonly number[], first: number, logits: NDArray): void;
+  /**
+   * Learns the model's hidden states after the final norm of tokens as they become part of the text, in order: those of the prompt as
+   * it is read, then of every step the root's and those of the accepted path, before `observe`. A prompt whose beginning was in a cache
+   * begins where that ends. The last token of a text, the next draft's root, has none yet.
+   * @param first place of the first token. @param hidden `[tokens, hidden]`; only valid during the call.
+   */
+  observeHidden?(first: number, hidden: NDArray): void;
   /** Learns what came of a step, whether or not its own guesses were used. */
   observe?(outcome: StepOutcome): void;
   /** Frees what the text held. */

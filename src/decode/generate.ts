@@ -103,6 +103,7 @@ export async function* generate(
       prompt.slice(cachedTokens),
       () => throwIfAborted(signal),
       speculating?.promptVisitor(prompt, cachedTokens),
+      speculating?.wantsHidden ? (first, hidden) => speculating.observeHidden(cachedTokens + first, hidden) : undefined,
     );
     const first = chooser.choose(logits);
     chooser.take(first);
@@ -157,7 +158,7 @@ export async function* generate(
       );
       const drafted = performance.now();
       const root = tokens[tokens.length - 1]!;
-      const checked = await runDraft(sequence, root, draft);
+      const checked = await runDraft(sequence, root, draft, speculating?.wantsHidden);
       const stepped = performance.now();
       const verdict = (speculating?.verifier ?? matchVerifier).verify(draft, checked.logits, chooser);
       const committed = checked.commit(verdict.path);
@@ -166,6 +167,7 @@ export async function* generate(
       const verified = performance.now();
       const gained = decided.map(({ token }) => token);
       const previous = tokens[tokens.length - 2] ?? -1;
+      if (speculating?.wantsHidden) speculating.observeHidden(tokens.length - 1, checked.hidden([-1, ...verdict.path]));
       const outcome = { previous, root, draft, path: verdict.path, gained, logits: checked.logits };
       speculating?.observe(outcome, [...tokens, ...gained]);
       await committed;

@@ -27,6 +27,7 @@ export { bestFirst, greedyWalk, paperSearch, type SearchOptions, TrigramSearch }
 export { TrigramTable, trigramWidth } from "./drafters/trigram-table.ts";
 export { type Candidates, candidatesOf } from "./filters.ts";
 export { type GenerationInput, generate } from "./generate.ts";
+export * from "./heads/index.ts";
 export {
   type LexicalUnitDecodingOptions,
   type LexicalUnitStep,

@@ -28,7 +28,14 @@ export {
   type PreparedDecoder,
   prepareDecoder,
 } from "./load.ts";
-export { LocalSequenceModel, prefill, type Sequence, type SequenceModel, type SequenceStep } from "./sequence.ts";
+export {
+  hiddenRows,
+  LocalSequenceModel,
+  prefill,
+  type Sequence,
+  type SequenceModel,
+  type SequenceStep,
+} from "./sequence.ts";
 export { blockLength, buildStepGraph, type StepGraphOptions } from "./step-graph.ts";
 export { type EmbeddingRows, StepModel, type StepRequest, type StepResult, type TokenMixture } from "./step-model.ts";
 export {

@@ -3,7 +3,7 @@
  * runs (this thread or a worker) is hidden behind the interface.
  */
 import { fail } from "../util/errors.ts";
-import type { NDArray } from "../util/ndarray.ts";
+import { NDArray } from "../util/ndarray.ts";
 import type { DecoderConfig } from "./config.ts";
 import { KvCache } from "./kv-cache.ts";
 import type { StepModel, StepRequest, StepResult } from "./step-model.ts";
@@ -105,10 +105,22 @@ export class LocalSequenceModel implements SequenceModel {
 }
 
 /**
+ * Hidden states after the final norm of a step's rows, `[rows, hidden]`: `hidden` must be among the step's outputs. A step may carry
+ * rows more than it was asked for.
+ */
+export function hiddenRows({ extra }: SequenceStep, rows: number): NDArray {
+  const hidden =
+    extra.hidden ?? fail("argument", 'the step was not asked for its hidden states; add "hidden" to its outputs');
+  const width = hidden.shape[1]!;
+  return new NDArray((hidden.data as Float32Array).subarray(0, rows * width), [rows, width], "f32");
+}
+
+/**
  * Runs and commits a prompt in canonical chunks.
  * @param onChunk called with the number of tokens done; may throw to stop between chunks.
  * @param visit gets the logits of every row of a chunk, `[rows, vocabulary]`, and the number of tokens before it; without it only those of
  * the last row are computed.
+ * @param visitHidden gets the hidden states of every row of a chunk after the final norm, `[rows, hidden]`, and the number of tokens before it.
  * @returns logits after the last token, `[vocabulary]`.
  */
 export async function prefill(
@@ -116,6 +128,7 @@ export async function prefill(
   tokens: readonly number[],
   onChunk?: (done: number) => void,
   visit?: (first: number, logits: NDArray) => void,
+  visitHidden?: (first: number, hidden: NDArray) => void,
 ): Promise<Float32Array> {
   if (!tokens.length)
     fail("argument", "prefill: the prompt has no tokens; begin with the model's beginning-of-sequence token");
@@ -127,9 +140,11 @@ export async function prefill(
     const result = await sequence.step({
       tokens: tokens.slice(at, at + count),
       ...(visit ? {} : { wanted: [count - 1] }),
+      ...(visitHidden ? { outputs: ["hidden"] } : {}),
     });
     await sequence.commit(Array.from({ length: count }, (_, i) => i));
     visit?.(at, result.logits);
+    visitHidden?.(at, hiddenRows(result, count));
     if (last) {
       const { data, shape } = result.logits;
       logits = (data as Float32Array).subarray(data.length - shape[1]!);

@@ -149,6 +149,16 @@ export class SpeculationSession {
     };
   }
 
+  /** Whether a drafter works with hidden states. */
+  get wantsHidden(): boolean {
+    return this.#sessions.some(({ session }) => session.observeHidden);
+  }
+
+  /** Shows hidden states to the drafters that work with them. @param first place of the first one in the text. */
+  observeHidden(first: number, hidden: NDArray): void {
+    for (const { session } of this.#sessions) session.observeHidden?.(first, hidden);
+  }
+
   /** Learns from a step. @param tokens all tokens after it. */
   observe(outcome: StepOutcome, tokens: readonly number[]): void {
     for (const { session } of this.#sessions) session.observe?.(outcome);

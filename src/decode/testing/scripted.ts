@@ -60,9 +60,23 @@ export function sayingAfter(marker: string, text: string): NextLogits {
   };
 }
 
+/** Size of the hidden states of scripted models. */
+export const scriptedHiddenSize = 8;
+
+/** A hidden state that depends on the last two tokens. */
+export function scriptedHidden(tokens: readonly number[]): Float32Array {
+  const [a = 0, b = 0] = tokens.slice(-2);
+  return new Random(a * 1009 + b + 1).normals(scriptedHiddenSize, 1);
+}
+
 /** A decoder whose logits come from a function. */
 export class ScriptedModel implements SequenceModel {
-  readonly config = { family: "llama", vocabSize, contextLength: 4096 } as DecoderConfig;
+  readonly config = {
+    family: "llama",
+    vocabSize,
+    hiddenSize: scriptedHiddenSize,
+    contextLength: 4096,
+  } as DecoderConfig;
   readonly form = "scripted";
   readonly #next: NextLogits;
   readonly #stepMs: number;
@@ -120,7 +134,12 @@ export class ScriptedModel implements SequenceModel {
         wanted.forEach((row, i) => {
           logits.set(this.#next([...committed, ...pathTo(row)]), i * vocabSize);
         });
-        return { logits: new NDArray(logits, [wanted.length, vocabSize], "f32"), extra: {} };
+        const extra: Record<string, NDArray> = {};
+        if (request.outputs?.includes("hidden")) {
+          const hidden = last.flatMap((_, row) => [...scriptedHidden([...committed, ...pathTo(row)])]);
+          extra.hidden = NDArray.from(hidden, [last.length, scriptedHiddenSize]);
+        }
+        return { logits: new NDArray(logits, [wanted.length, vocabSize], "f32"), extra };
       },
       commit: async (rows) => {
         rows.forEach((row, i) => {
