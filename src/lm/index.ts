@@ -1,4 +1,13 @@
 /** Language models: configurations, families, weight forms, the step and its cache. */
+export {
+  addLowRank,
+  type LowRankAdapter,
+  type LowRankOptions,
+  lowRankAdapters,
+  mergeLowRank,
+  removeLowRank,
+} from "./adapt/low-rank.ts";
+export { type AdapterFiles, loadLowRank, saveLowRank } from "./adapt/peft.ts";
 export { type BranchedLogits, branchedLogits } from "./branched-sequences.ts";
 export type { Checkpoint, RowTable } from "./checkpoint/checkpoint.ts";
 export { GgufCheckpoint } from "./checkpoint/gguf.ts";
@@ -28,6 +37,7 @@ export {
   type PreparedDecoder,
   prepareDecoder,
 } from "./load.ts";
+export { decoderInMemory } from "./parameters.ts";
 export {
   hiddenRows,
   LocalSequenceModel,
@@ -36,8 +46,16 @@ export {
   type SequenceModel,
   type SequenceStep,
 } from "./sequence.ts";
+export { type SmallLlamaShape, smallLlama } from "./small-llama.ts";
 export { blockLength, buildStepGraph, type StepGraphOptions } from "./step-graph.ts";
 export { type EmbeddingRows, StepModel, type StepRequest, type StepResult, type TokenMixture } from "./step-model.ts";
+export { TokenClassifier, type TokenClassifierOptions } from "./token-classifier.ts";
+export {
+  type UnmaskedLayoutOptions,
+  unmaskedLayers,
+  unmaskedLayout,
+  unmaskingConfigurations,
+} from "./unmasking.ts";
 export {
   convertWeights,
   installWeights,
@@ -46,6 +64,10 @@ export {
   type StoredWeights,
   type WeightSink,
 } from "./weights.ts";
-export { type SequenceLayout, sequenceLogits } from "./whole-sequences.ts";
-export { decoderInMemory } from "./parameters.ts";
-export { type SmallLlamaShape, smallLlama } from "./small-llama.ts";
+export {
+  type SequenceLayout,
+  type SequencePrefix,
+  sequenceHidden,
+  sequenceLogits,
+  sequencePrefix,
+} from "./whole-sequences.ts";

@@ -15,12 +15,20 @@ export interface LinearKernel {
   apply(x: Tensor): Tensor;
 }
 
-/** `y = x Wᵀ + b`. */
+/** What is added to a linear layer's result, such as a product of low rank; it reads the same input. */
+export interface LinearAdapter extends Module {
+  /** `[…, in] → […, out]`. */
+  forward(x: Tensor): Tensor;
+}
+
+/** `y = x Wᵀ + b`, and what an adapter adds. */
 export class Linear extends Module {
   /** `[out, in]`. */
   readonly weight: Parameter;
   /** `[out]`. */
   readonly bias?: Parameter;
+  /** Its parameters are named as if they were the layer's own. */
+  adapter?: LinearAdapter;
   /** Replaces the product by `weight`. */
   _kernel?: LinearKernel;
 
@@ -43,7 +51,8 @@ export class Linear extends Module {
   /** `[…, in] → […, out]`. */
   forward(x: Tensor): Tensor {
     const y = this._kernel ? this._kernel.apply(x) : matmul(x, transpose(this.weight.tensor));
-    return this.bias ? y.add(this.bias.tensor) : y;
+    const biased = this.bias ? y.add(this.bias.tensor) : y;
+    return this.adapter ? biased.add(this.adapter.forward(x)) : biased;
   }
 }
 
@@ -78,15 +87,25 @@ export class LinearGroup extends Module {
         parts.map((part) => part.forward(x)),
         -1,
       );
-    const y = this._kernel.apply(x);
-    return parts[0]!.bias
-      ? y.add(
+    const product = this._kernel.apply(x);
+    const y = parts[0]!.bias
+      ? product.add(
           concat(
             parts.map((part) => part.bias!.tensor),
             -1,
           ),
         )
-      : y;
+      : product;
+    if (!parts.some(({ adapter }) => adapter)) return y;
+    const own = split(
+      y,
+      parts.map(({ outFeatures }) => outFeatures),
+      -1,
+    );
+    return concat(
+      parts.map(({ adapter }, i) => (adapter ? own[i]!.add(adapter.forward(x)) : own[i]!)),
+      -1,
+    );
   }
 
   /** The results one by one. */

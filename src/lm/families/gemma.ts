@@ -71,8 +71,9 @@ export class Gemma extends Decoder {
         residual = site("residual.middle", residual);
         const fed = withScope("mlp", () => layer.mlp.forward(y, site));
         delta = site("mlp.output", layer.post_feedforward_layernorm.forward(fed));
-        const after = context.site(`blocks.${i}.residual`, residual.add(delta));
-        if (after.node.op.name !== "add") [residual, delta] = [after, undefined];
+        const sum = residual.add(delta);
+        const after = context.site(`blocks.${i}.residual`, sum);
+        if (after !== sum) [residual, delta] = [after, undefined];
       });
     });
     return context.site("hidden", normalize(this.model.norm));

@@ -73,8 +73,9 @@ export class Llama extends Decoder {
           "mlp.output",
           withScope("mlp", () => layer.mlp.forward(y, site)),
         );
-        const after = context.site(`blocks.${i}.residual`, residual.add(delta));
-        if (after.node.op.name !== "add") [residual, delta] = [after, undefined];
+        const sum = residual.add(delta);
+        const after = context.site(`blocks.${i}.residual`, sum);
+        if (after !== sum) [residual, delta] = [after, undefined];
       });
     });
     return context.site("hidden", normalize(this.model.norm));
