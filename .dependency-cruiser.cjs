@@ -38,7 +38,7 @@ const homes = {
   commander: "^src/cli/",
   undici: "^src/sources/",
   yauzl: "^src/sources/",
-  fflate: "^src/sources/",
+  fflate: "^src/(?:sources|formats)/",
   "@huggingface/tokenizers": "^src/formats/tokenizer/",
   "@huggingface/jinja": "^src/formats/tokenizer/",
   "@observablehq/plot": "^src/papers/",

@@ -15,6 +15,7 @@ import { addPapers } from "./papers.ts";
 import { addPull } from "./pull.ts";
 import { addServe } from "./serve.ts";
 import { addTune } from "./tune.ts";
+import { addVideo } from "./video.ts";
 
 const help = `
 Models are named as "bletchley models" lists them, by path, as hf:org/repo/file@revision or as wheel:package. They are kept in
@@ -53,6 +54,7 @@ export function createProgram(): Command {
     addTune,
     addExplain,
     addPapers,
+    addVideo,
     addExport,
   ])
     add(program);

@@ -9,6 +9,7 @@ export * from "./conll.ts";
 export * from "./copy-task.ts";
 export * from "./cue-sentences.ts";
 export * from "./digits.ts";
+export * from "./pan-video.ts";
 export * from "./shapes.ts";
 export * from "./shift.ts";
 export * from "./text-windows.ts";

@@ -30,6 +30,7 @@ export {
   textHash,
 } from "./kept-decoder.ts";
 export { drawPictures, greyPicture, type PictureRows } from "./pictures.ts";
+export { drawPlayer, type PlayerColumn, type PlayerOptions } from "./player.ts";
 export { type Catalogued, htmlReport, markdownReport, statusOf } from "./report.ts";
 export { judge, type PaperHost, type RunOutcome, type RunPaperOptions, runPaper, workContext } from "./run.ts";
 export {

@@ -80,6 +80,7 @@ export { concat, flip, type SliceRange, slice, split, stack } from "./slice.ts";
 export * from "./softmax.ts";
 export * from "./sort.ts";
 export * from "./spectrogram.ts";
+export * from "./ssim.ts";
 export * from "./tensor.ts";
 export * from "./unfold.ts";
 export type { PaddingPair, WindowPadding } from "./windows.ts";

@@ -1,6 +1,7 @@
 /** Arrays, element types, errors, random numbers and progress: what every other folder may use. */
 export * from "./abort.ts";
 export * from "./bytes.ts";
+export * from "./checksum.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";
 export * from "./measurement.ts";

@@ -1,0 +1,2 @@
+/** Making models smaller: quantisation of arrays. */
+export * from "./affine.ts";
