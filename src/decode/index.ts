@@ -105,7 +105,7 @@ export {
   superposedDrafts,
 } from "./superposed/superposed.ts";
 export { TokenChooser } from "./token-chooser.ts";
-export { drafterNames, makeDrafters, usualCandidates } from "./tuner/candidates.ts";
+export { drafterNames, type ModelDrafters, makeDrafters, usualCandidates } from "./tuner/candidates.ts";
 export { type CostOptions, measureCosts, usualRows } from "./tuner/measure-costs.ts";
 export { type CandidateResult, parseProfile, speculationOf, type TuningProfile } from "./tuner/profile.ts";
 export { tuningPrompts } from "./tuner/prompts.ts";

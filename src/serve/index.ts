@@ -2,6 +2,15 @@
 export type { AnswerFormat } from "./answer-format.ts";
 export type { ChatPrompt } from "./chat.ts";
 export { CodeMonitor, type CodeMonitorOptions, type CodePlaceOptions, loadTypeScript } from "./code-monitor.ts";
+export {
+  headsName,
+  headsPath,
+  keptHeads,
+  openTokenVectors,
+  type TokenVectors,
+  type TrainHeadsOptions,
+  trainHeads,
+} from "./draft-heads.ts";
 export { Embedder } from "./embedder.ts";
 export { type GeneratedObject, generateObject, type PlainSchema, type ZodSchema } from "./generate-object.ts";
 export * from "./http/index.ts";

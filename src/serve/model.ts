@@ -73,6 +73,7 @@ export class Model {
   /** Longest sequence, in tokens. */
   readonly contextLength: number;
   #speculation: Speculation | undefined;
+  readonly #kept: AsyncDisposable[] = [];
 
   /** @internal Use {@link loadModel}. */
   constructor(
@@ -265,9 +266,15 @@ export class Model {
     return this.#engine.open();
   }
 
+  /** Ties what a model's drafters hold to the model: it is freed with it. */
+  keep(resource: AsyncDisposable): void {
+    this.#kept.push(resource);
+  }
+
   /** Ends the engine and frees everything; running generations fail with `disposed`. */
   async dispose(): Promise<void> {
     await this.#engine.dispose();
+    for (const resource of this.#kept.splice(0)) await resource[Symbol.asyncDispose]();
   }
 
   /** Same as {@link dispose}, for `await using`. */

@@ -16,6 +16,7 @@ import {
 } from "../decode/index.ts";
 import { cacheFolder, writeAtomically } from "../sources/index.ts";
 import { BletchleyError } from "../util/errors.ts";
+import { keptHeads } from "./draft-heads.ts";
 import type { Model } from "./model.ts";
 
 /** How a model is tuned. */
@@ -32,7 +33,8 @@ export function profilePath(sha256: string, form: string): string {
 }
 
 /**
- * Tunes a model on prompts (a built-in mix when absent) and returns what was found; the model decodes by it from then on.
+ * Tunes a model on prompts (a built-in mix when absent) and returns what was found; the model decodes by it from then on. Draft heads that
+ * were trained for it are tried, too.
  * @throws `argument` for fewer than two prompts, `aborted`.
  */
 export async function tuneModel(model: Model, options: TuneModelOptions = {}): Promise<TuningProfile> {
@@ -40,11 +42,13 @@ export async function tuneModel(model: Model, options: TuneModelOptions = {}): P
   const { vocabSize } = model.config;
   const costs = await measureCosts(model, { contextLength: model.contextLength, signal, onProgress });
   const before = model.speculation;
+  const drafters = await keptHeads(model);
   try {
     const tuned = await tune(
       {
         vocabSize,
         costs,
+        drafters,
         decode: async (prompt, speculation, maxTokens) => {
           model.speculation = speculation;
           const messages = [{ role: "user", content: prompt }];
@@ -61,7 +65,7 @@ export async function tuneModel(model: Model, options: TuneModelOptions = {}): P
       machine: { cpu: cpuName(), cores: availableParallelism(), threads },
       ...tuned,
     };
-    model.speculation = speculationOf(profile, vocabSize);
+    model.speculation = speculationOf(profile, vocabSize, drafters);
     return profile;
   } catch (thrown) {
     model.speculation = before;

@@ -30,10 +30,20 @@ export const usualCandidates: readonly (readonly string[])[] = [
   ["suffix-automaton", "context-recycling"],
 ];
 
-/** Makes drafters by name. @throws `name` for an unknown one, naming those there are. */
-export function makeDrafters(names: readonly string[], vocabSize: number): Drafter[] {
+/** Drafters that belong to one model, such as its draft heads, by name. */
+export type ModelDrafters = Readonly<Record<string, () => Drafter>>;
+
+/**
+ * Makes drafters by name.
+ * @param own those that the model has besides. @throws `name` for an unknown one, naming those there are.
+ */
+export function makeDrafters(names: readonly string[], vocabSize: number, own: ModelDrafters = {}): Drafter[] {
   return names.map((name) => {
-    const make = makers[name] ?? fail("name", `there is no drafter "${name}"; there are ${drafterNames.join(", ")}`);
-    return make(vocabSize);
+    const drafter = own[name]?.() ?? makers[name]?.(vocabSize);
+    if (drafter) return drafter;
+    return fail(
+      "name",
+      `there is no drafter "${name}"; there are ${[...drafterNames, ...Object.keys(own)].join(", ")}`,
+    );
   });
 }

@@ -5,7 +5,7 @@ import { fail } from "../../util/errors.ts";
 import { Calibration, type CalibrationCounts } from "../speculate/calibration.ts";
 import { CostCurve, type CostTable } from "../speculate/cost-curve.ts";
 import type { Speculation } from "../speculate/speculation.ts";
-import { makeDrafters } from "./candidates.ts";
+import { type ModelDrafters, makeDrafters } from "./candidates.ts";
 
 /** What was found of one candidate on the tuning prompts. */
 export interface CandidateResult {
@@ -54,11 +54,14 @@ export function parseProfile(text: string): TuningProfile {
   return value as TuningProfile;
 }
 
-/** How to decode by a profile; `undefined` when plain decoding was best. */
-export function speculationOf(profile: TuningProfile, vocabSize: number): Speculation | undefined {
+/**
+ * How to decode by a profile; `undefined` when plain decoding was best.
+ * @param own drafters that the model has besides. @throws `name` when one of those that were chosen is gone.
+ */
+export function speculationOf(profile: TuningProfile, vocabSize: number, own?: ModelDrafters): Speculation | undefined {
   if (!profile.chosen.length) return undefined;
   return {
-    drafters: makeDrafters(profile.chosen, vocabSize),
+    drafters: makeDrafters(profile.chosen, vocabSize, own),
     costs: new CostCurve(profile.costs),
     calibration: new Calibration(profile.calibration),
   };

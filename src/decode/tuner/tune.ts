@@ -8,7 +8,7 @@ import type { GenerationStats } from "../options.ts";
 import { Calibration } from "../speculate/calibration.ts";
 import type { CostCurve } from "../speculate/cost-curve.ts";
 import type { Speculation } from "../speculate/speculation.ts";
-import { makeDrafters, usualCandidates } from "./candidates.ts";
+import { type ModelDrafters, makeDrafters, usualCandidates } from "./candidates.ts";
 import type { CandidateResult, TuningProfile } from "./profile.ts";
 
 /** What is tuned: something that decodes a prompt one way or another. */
@@ -16,6 +16,8 @@ export interface Tunable {
   readonly vocabSize: number;
   /** Measured cost of steps. */
   readonly costs: CostCurve;
+  /** Drafters that it has besides the usual ones; what they take is part of what they are judged by. */
+  readonly drafters?: ModelDrafters;
   /** Decodes a prompt greedily. */
   decode(prompt: string, speculation: Speculation | undefined, maxTokens: number): Promise<GenerationStats>;
 }
@@ -26,6 +28,7 @@ export interface TuneOptions {
   readonly prompts: readonly string[];
   /** Tokens decoded per prompt; 64 by default. */
   readonly maxTokens?: number;
+  /** The usual ones by default, and each of the target's own drafters by itself. */
   readonly candidates?: readonly (readonly string[])[];
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressListener;
@@ -81,8 +84,9 @@ class Tally {
  * @throws `argument` for fewer than two prompts, `aborted`.
  */
 export async function tune(target: Tunable, options: TuneOptions): Promise<Tuned> {
-  const { prompts, maxTokens = 64, candidates = usualCandidates, signal, onProgress } = options;
-  const { costs, vocabSize } = target;
+  const { prompts, maxTokens = 64, signal, onProgress } = options;
+  const { costs, vocabSize, drafters: own = {} } = target;
+  const { candidates = [...usualCandidates, ...Object.keys(own).map((name) => [name])] } = options;
   if (prompts.length < 2)
     fail("argument", `${prompts.length} prompts to tune on; give at least two, of which half choose and half check`);
   const choosing = prompts.filter((_, i) => i % 2 === 0);
@@ -92,7 +96,7 @@ export async function tune(target: Tunable, options: TuneOptions): Promise<Tuned
     names,
     tally: new Tally(),
     speculation: names.length
-      ? { drafters: makeDrafters(names, vocabSize), costs, calibration: new Calibration() }
+      ? { drafters: makeDrafters(names, vocabSize, own), costs, calibration: new Calibration() }
       : undefined,
   }));
   // twice, because drafters learn: the first round is forgotten, the second is what a running engine is like
