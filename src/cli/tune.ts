@@ -14,6 +14,7 @@ import { table } from "./terminal.ts";
 
 interface TuneFlags extends ModelFlags {
   readonly prompts?: string;
+  readonly heads?: string;
   readonly tokens: number;
   readonly svg?: string;
   readonly json?: boolean;
@@ -25,12 +26,16 @@ Measures what a step of 1 to 64 tokens costs here, lets every way of drafting an
 (plain decoding is one of them), and checks the choice on the other half. chat, generate and serve then decode that way. The
 text never changes: only how fast it comes.
 
---prompts takes a text file with one prompt a line, or JSON lines that have "prompt", or "turns" of which the first counts.
+--prompts takes a text file with one prompt a line, or JSON lines that have "prompt", "question", or "turns" of which the first counts.
+
+--heads first trains draft heads: small networks that guess what the model says next, on its own answers to some hundred questions like
+yours. It takes a quarter of an hour or so, is gone on with when it was interrupted, and its result is kept and tried in later tunings, too.
 
 Examples:
   bletchley tune
   bletchley tune --form f32 --svg tuning.svg
-  bletchley tune ./model.gguf --prompts questions.jsonl`;
+  bletchley tune ./model.gguf --prompts questions.jsonl
+  bletchley tune --heads many-questions.jsonl`;
 
 /** Reads prompts: lines of text, or of JSON. @throws `format` for a JSON line without a prompt. */
 export function parsePrompts(text: string): string[] {
@@ -39,16 +44,16 @@ export function parsePrompts(text: string): string[] {
     .filter((line) => line.trim())
     .map((line, i) => {
       if (!line.trimStart().startsWith("{")) return line;
-      let value: { readonly prompt?: unknown; readonly turns?: readonly unknown[] };
+      let value: { readonly prompt?: unknown; readonly question?: unknown; readonly turns?: readonly unknown[] };
       try {
         value = JSON.parse(line);
       } catch (thrown) {
         return fail("format", `line ${i + 1} of the prompts begins like JSON and is none`, thrown);
       }
-      const prompt = value.prompt ?? value.turns?.[0];
+      const prompt = value.prompt ?? value.question ?? value.turns?.[0];
       return typeof prompt === "string"
         ? prompt
-        : fail("format", `line ${i + 1} of the prompts has neither prompt nor turns`);
+        : fail("format", `line ${i + 1} of the prompts has no prompt, question or turns`);
     });
 }
 
@@ -75,6 +80,11 @@ async function tune(ref: string, flags: TuneFlags, signal: AbortSignal): Promise
   const { saveProfile, tuneModel } = await import("../serve/tuning.ts");
   await using model = await openModel(ref, { ...flags, draft: false }, signal);
   process.stderr.write(`${describeModel(model)}\n`);
+  if (flags.heads) {
+    const questions = parsePrompts(await readFile(flags.heads, "utf8"));
+    const { trainHeads } = await import("../serve/draft-heads.ts");
+    await withProgress((onProgress) => trainHeads(model, { prompts: questions, signal, onProgress }));
+  }
   const profile = await withProgress((onProgress) =>
     tuneModel(model, {
       ...(prompts && { prompts }),
@@ -102,6 +112,7 @@ export function addTune(program: Command): void {
     .description("find the fastest way to decode a model on this machine, without changing a token")
     .argument("[model]", "model to tune", defaultModel)
     .option("--prompts <file>", "prompts like yours, one a line; a built-in mix when absent")
+    .option("--heads <file>", "first train draft heads on the model's own answers to these prompts")
     .option("--tokens <n>", "tokens to decode for each prompt", wholeFrom(8, 4096), 64)
     .option("--svg <file>", "draw cost of steps, acceptance and choice")
     .option("--json", "print the whole profile as one JSON object")
