@@ -29,6 +29,7 @@ export {
   loadKeptDecoder,
   textHash,
 } from "./kept-decoder.ts";
+export { keepState, keptState } from "./kept-state.ts";
 export { drawPictures, greyPicture, type PictureRows } from "./pictures.ts";
 export { drawPlayer, type PlayerColumn, type PlayerOptions } from "./player.ts";
 export { type Catalogued, htmlReport, markdownReport, statusOf } from "./report.ts";

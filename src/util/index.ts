@@ -8,3 +8,4 @@ export * from "./measurement.ts";
 export * from "./ndarray.ts";
 export * from "./progress.ts";
 export * from "./random.ts";
+export * from "./symmetric.ts";
