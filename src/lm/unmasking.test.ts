@@ -40,7 +40,11 @@ function decoderOf(changed: Partial<DecoderConfig> = {}): Decoder {
   return decoder;
 }
 
-const tiny = await decoderInMemory(await openGguf(await fileSource("models/tiny/tiny.gguf"), "models/tiny/tiny.gguf"));
+const tiny = await (async () => {
+  const path = "models/tiny/tiny.gguf";
+  await using source = await fileSource(path);
+  return await decoderInMemory(await openGguf(source, path));
+})();
 const decoders: Readonly<Record<string, Decoder>> = {
   "a small Llama": decoderOf(),
   "a small Gemma with windows": decoderOf({

@@ -93,6 +93,12 @@ describe("a card", () => {
       { profile: "quick" },
     );
     expect(outcome).toEqual({ skipped: expect.stringMatching(/gone.txt is absent.*BLETCHLEY_DATA.*example.org/) });
+    const archive = await runPaper(
+      card(async () => {}, { data: [{ path: "packages/a-1.0.0.tgz", sha256, npm: "a@1.0.0" }] }),
+      host(),
+      { profile: "quick" },
+    );
+    expect(archive).toEqual({ skipped: expect.stringMatching(/a-1.0.0.tgz is absent.*npm fetches a@1.0.0/) });
   });
 
   it("goes on from the stages of an interrupted run", async () => {
