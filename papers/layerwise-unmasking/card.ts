@@ -46,8 +46,8 @@ interface Recipe {
 
 const trained: Recipe = {
   sizes: { length: 64, vocabulary: 4096, training: 25_000, validation: 768, test: 1024, otherFiles: 512 },
-  pretrain: { layers: 4, width: 128, steps: 400, batch: 32, learningRate: 2e-3 },
-  tune: { epochs: 3, batch: 32, learningRate: 1e-3 },
+  pretrain: { layers: 4, width: 128, steps: 400, batch: 32, learningRate: 3e-3 },
+  tune: { epochs: 3, batch: 32, learningRate: 2e-3 },
   labelled: 768,
 };
 const recipes: Readonly<Record<WorkContext["profile"], Recipe>> = {

@@ -32,7 +32,7 @@ export function newDecoder(
 ): Decoder {
   const { layers, width } = shape;
   const decoder = buildDecoder(smallLlama({ vocabSize, layers, width, contextLength: 512 }));
-  // as wide as a layer's own first values in other libraries: with 0.02 attention is flat for too long in so few steps
+  // as wide as the first values that layers have by themselves
   const spread = 0.58 / Math.sqrt(width);
   initialize(decoder, seed, [
     [/(o_proj|down_proj)\.weight$/, normal(spread / Math.sqrt(2 * layers))],
