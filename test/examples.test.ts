@@ -22,6 +22,7 @@ interface Example {
 
 const examples: readonly Example[] = [
   { file: "chat.ts", args: ["Name three colours."], model: "smollm2", prints: /\w+[\s\S]*\(\d+ tokens\/s\)/ },
+  { file: "compress-video.ts", args: ["10"], prints: /^clip\.bnrv: \d+ bytes[\s\S]*frame 7: \d+\.\d dB/ },
   { file: "embed.ts", model: "minilm", prints: /^0\.\d+ {2}Refunds/m },
   { file: "generate.ts", model: "smollm2", prints: /tokens, perplexity \d/ },
   { file: "gradient.ts", prints: /y = 3\.000 x \+ 1\.000/ },

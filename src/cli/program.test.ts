@@ -22,7 +22,20 @@ afterEach(() => vi.restoreAllMocks());
 describe("the command line", () => {
   it("has the promised commands, each with a description and help", async () => {
     const commands = createProgram().commands.filter((command) => command.name() !== "help");
-    const names = ["chat", "generate", "serve", "embed", "pull", "models", "bench", "tune", "explain", "papers"];
+    const names = [
+      "chat",
+      "generate",
+      "serve",
+      "embed",
+      "pull",
+      "models",
+      "bench",
+      "tune",
+      "explain",
+      "papers",
+      "video",
+      "export",
+    ];
     expect(commands.map((command) => command.name())).toEqual(names);
     for (const name of names) {
       out = "";

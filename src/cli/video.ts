@@ -25,11 +25,13 @@ interface DecodeFlags {
 }
 
 const encodeHelp = `
-INPUT is a folder of PNG pictures of one size, taken in the order of their names, or a .y4m file (ffmpeg -i clip.mp4 clip.y4m writes one). A
-network learns the clip: small clips of some seconds take minutes, large ones hours. Both sides of a frame should be multiples of 16.`;
+INPUT is a folder of PNG pictures of one size, taken in the order of their names, or a .y4m file ("ffmpeg -i clip.mp4 clip.y4m"
+writes one). A network learns the clip: small clips take minutes, large ones hours. Both sides of a frame should be multiples
+of 16.`;
 
 const decodeHelp = `
-OUT is a .y4m file, or else a folder, which is filled with PNG pictures named by the frames' numbers. Any frame is decoded by itself.`;
+OUTPUT is a .y4m file, or else a folder, which is filled with PNG pictures named by the frames' numbers. Any frame is decoded
+by itself.`;
 
 async function encode(input: string, output: string, flags: EncodeFlags, signal: AbortSignal): Promise<void> {
   const { compressVideo } = await import("../video/index.ts");

@@ -1,5 +1,6 @@
 /** File formats: GGUF and safetensors weights, PNG and JPEG pictures, Y4M video, entropy coders, tokenizers and chat templates. */
 export * from "./entropy/index.ts";
+export * from "./frames.ts";
 export * from "./gguf/index.ts";
 export * from "./jpeg.ts";
 export { type JsonLimits, parseJson } from "./json.ts";

@@ -1,7 +1,7 @@
 /**
  * Draws rows of pictures as SVG: what a model saw beside what it made of it.
  */
-import { type BytePicture, encodePng } from "../formats/index.ts";
+import { type BytePicture, encodePng, type RgbPicture } from "../formats/index.ts";
 import { fail } from "../util/errors.ts";
 import { escapeXml, figureStyle } from "./figure.ts";
 
@@ -10,10 +10,10 @@ export interface PictureRows {
   readonly title: string;
   /** Names of the columns. */
   readonly columns: readonly string[];
-  readonly rows: readonly { readonly name: string; readonly pictures: readonly BytePicture[] }[];
+  readonly rows: readonly { readonly name: string; readonly pictures: readonly (BytePicture | RgbPicture)[] }[];
   /** Names of colours. */
   readonly legend?: readonly (readonly [name: string, colour: string])[];
-  /** Width and height of a picture as drawn; 110 by default. */
+  /** Width of a picture as drawn, 110 by default; all are as high as the first one is for it. */
   readonly side?: number;
 }
 
@@ -27,7 +27,7 @@ export function greyPicture(
   return { ...size, pixels: Uint8Array.from({ length: values.length }, (_, i) => byte(values[i]!)) };
 }
 
-function dataAddress(picture: BytePicture): string {
+function dataAddress(picture: BytePicture | RgbPicture): string {
   let binary = "";
   for (const byte of encodePng(picture)) binary += String.fromCharCode(byte);
   return `data:image/png;base64,${btoa(binary)}`;
@@ -38,6 +38,8 @@ export function drawPictures({ title, columns, rows, legend = [], side = 110 }: 
   const gap = 6;
   const left = 100;
   const top = 52;
+  const [first] = rows[0]?.pictures ?? [];
+  const tall = first ? Math.round((side * first.height) / first.width) : side;
   const width = Math.max(left + columns.length * (side + gap), 480);
   const text = (x: number, y: number, words: string, rest = "") =>
     `<text x="${x}" y="${y}" ${rest}>${escapeXml(words)}</text>`;
@@ -49,16 +51,16 @@ export function drawPictures({ title, columns, rows, legend = [], side = 110 }: 
   rows.forEach(({ name, pictures }, row) => {
     if (pictures.length !== columns.length)
       fail("argument", `drawPictures: row "${name}" has ${pictures.length} pictures for ${columns.length} columns`);
-    const y = top + row * (side + gap);
-    parts.push(text(8, y + side / 2, name));
+    const y = top + row * (tall + gap);
+    parts.push(text(8, y + tall / 2, name));
     pictures.forEach((picture, column) => {
       const x = left + column * (side + gap);
       parts.push(
-        `<image x="${x}" y="${y}" width="${side}" height="${side}" style="image-rendering:pixelated" href="${dataAddress(picture)}"/>`,
+        `<image x="${x}" y="${y}" width="${side}" height="${tall}" style="image-rendering:pixelated" href="${dataAddress(picture)}"/>`,
       );
     });
   });
-  const below = top + rows.length * (side + gap) + 16;
+  const below = top + rows.length * (tall + gap) + 16;
   let x = 8;
   for (const [name, colour] of legend) {
     parts.push(`<text x="${x}" y="${below}"><tspan fill="${escapeXml(colour)}">■</tspan> ${escapeXml(name)}</text>`);

@@ -5,6 +5,7 @@ export * from "./config.ts";
 export * from "./decoder.ts";
 export * from "./encoder.ts";
 export * from "./fit.ts";
+export * from "./holes.ts";
 export * from "./network.ts";
 export * from "./quality.ts";
 export * from "./quantized.ts";

@@ -29,6 +29,7 @@ import {
   readVideo,
   reviveVideo,
   spread,
+  squareHoles,
   VideoNetwork,
   type VideoNetworkConfig,
   type VideoPlan,
@@ -272,6 +273,20 @@ describe("fitting", () => {
     const other = clip();
     for (let i = 0; i < other.size; i++) if (!known.data[i % known.size]) other.data[i] = 1;
     expect(await fitted(other)).toEqual(await fitted(clip()));
+  });
+
+  it("leaves five square holes", () => {
+    const holes = squareHoles(16, 32, 4);
+    expect(holes.toNumbers().filter((known) => !known).length).toBe(5 * 16);
+    const rows = Array.from({ length: 16 }, (_, y) =>
+      holes
+        .toNumbers()
+        .slice(y * 32, y * 32 + 32)
+        .join(""),
+    );
+    expect(rows[2]).toBe(`${"1".repeat(6)}0000${"1".repeat(12)}0000${"1".repeat(6)}`);
+    expect(rows[6]).toBe(`${"1".repeat(14)}0000${"1".repeat(14)}`);
+    expect(() => squareHoles(16, 32, 9)).toThrow(/squares of 9 pixels do not fit 32 × 16/);
   });
 
   it("refuses frames and options that do not fit", async () => {
