@@ -2,7 +2,6 @@
  * Shapes of drafts that are tried with every kind of heads, what each is expected to yield on this machine, and how it does.
  */
 import {
-  type CostCurve,
   chooseTree,
   draftMilliseconds,
   type HeadCosts,
@@ -45,7 +44,12 @@ export interface Layout {
   readonly shape: string;
   readonly tree: RankTree;
   /** Tokens a step on the trace that was held out, and tokens a second over those of plain decoding, as predicted. */
-  readonly predicted: { readonly tokensPerStep: number; readonly speedup: number; readonly tokensPerSecond: number };
+  readonly predicted: {
+    readonly tokensPerStep: number;
+    readonly speedup: number;
+    readonly tokensPerSecond: number;
+    readonly draftMs: number;
+  };
   readonly arm: DecodingArm;
 }
 
@@ -56,12 +60,20 @@ export const fifteen = "tree of 15";
 /** Name of a chain. */
 export const chainOf = (length: number) => `chain of ${length}`;
 
+/** Shapes that are the same for all heads, by name: chains, then the tree. */
+export const fixedShapes: readonly (readonly [name: string, tree: RankTree])[] = [
+  ...[1, 2, 3].map((length) => [chainOf(length), rankChain(length)] as const),
+  [fifteen, fixedTree],
+];
+
 /** Everything that is tried with some heads. The chosen shape is absent when plain decoding is expected to be as fast. */
 export async function layoutsOf(
   { variant, heads, truth }: TrainedVariant,
   options: {
-    readonly costs: CostCurve;
-    readonly context: number;
+    /** Milliseconds of a step by its rows, with what the loop around it takes. */
+    readonly step: TreeCosts["step"];
+    /** Shapes that are tried besides the chosen one. */
+    readonly shapes: typeof fixedShapes;
     readonly form: string;
     readonly embeddings: TokenEmbeddings;
     /** A step of the target, done before each timed run. */
@@ -70,19 +82,15 @@ export async function layoutsOf(
     readonly signal: AbortSignal;
   },
 ): Promise<{ readonly layouts: readonly Layout[]; readonly runner: HeadRunner; readonly headCosts: HeadCosts }> {
-  const { costs, context, form, embeddings, between, repeats, signal } = options;
+  const { step, form, embeddings, between, repeats, signal } = options;
   const runner = await HeadRunner.compile(heads, { form, threads: 1 });
   const headCosts = await measureHeads(runner, { repeats, between, signal });
   const treeCosts: TreeCosts = {
-    step: (rows) => costs.milliseconds(rows, context),
+    step,
     draft: (tree) => draftMilliseconds(headCosts, tree),
   };
   const chosen = chooseTree(truth, treeCosts);
-  const shapes: (readonly [string, RankTree])[] = [
-    ...[1, 2, 3].map((length) => [chainOf(length), rankChain(length)] as const),
-    [fifteen, fixedTree],
-    ...(chosen ? [[tuned, chosen.tree] as const] : []),
-  ];
+  const shapes = [...options.shapes, ...(chosen ? [[tuned, chosen.tree] as const] : [])];
   const layouts = shapes.map(([shape, tree]): Layout => {
     const { tokensPerStep, milliseconds, speedup } = rateTree(tree, truth, treeCosts);
     const name = `${variant.name}, ${shape}`;
@@ -92,7 +100,12 @@ export async function layoutsOf(
       variant: variant.name,
       shape,
       tree,
-      predicted: { tokensPerStep, speedup, tokensPerSecond: (1000 * tokensPerStep) / milliseconds },
+      predicted: {
+        tokensPerStep,
+        speedup,
+        tokensPerSecond: (1000 * tokensPerStep) / milliseconds,
+        draftMs: treeCosts.draft(tree),
+      },
       arm: { name, speculation: { drafters: [drafter], size: "all" } },
     };
   });

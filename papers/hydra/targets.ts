@@ -44,7 +44,7 @@ const languageModels: Readonly<Record<"smoke" | "quick", LanguageModelRecipe & {
     width: 192,
     batch: 8,
     length: 128,
-    steps: 450,
+    steps: 600,
     learningRate: 3e-3,
   },
 };
@@ -70,18 +70,18 @@ async function smallTarget(context: WorkContext, profile: "smoke" | "quick"): Pr
   const test = problemsOf(await context.text(testData.path)).map(tokens);
   const training = problemsOf(await context.text(trainData.path)).map(tokens);
   const smoke = profile === "smoke";
-  const decoded = smoke ? 3 : 40;
+  const decoded = smoke ? 3 : 80;
   return {
     model,
     prompts: { training, decoding: test.slice(0, decoded), heldOut: test.slice(decoded) },
-    answerTokens: smoke ? { training: 600, heldOut: 150 } : { training: 20_000, heldOut: 4000 },
+    answerTokens: smoke ? { training: 600, heldOut: 150 } : { training: 40_000, heldOut: 5000 },
     maxTokens: smoke ? 24 : 96,
     recipe: {
       heads: 3,
       lmHead: "own",
       epochs: smoke ? 1 : 2,
       batch: 4,
-      length: 256,
+      length: 224,
       learningRate: 2e-3,
     },
     headForm: "f32",
@@ -107,7 +107,7 @@ async function smolLm2(context: WorkContext): Promise<Target> {
       heldOut: await asked(test.slice(40, 400)),
       decoding: await asked([...test.slice(0, 40), ...turns]),
     },
-    answerTokens: { training: 60_000, heldOut: 8000 },
+    answerTokens: { training: 40_000, heldOut: 6000 },
     maxTokens: 128,
     draftVocabulary: 8192,
     recipe: { heads: 3, lmHead: "shared", epochs: 2, batch: 8, length: 256, learningRate: 2e-3 },
