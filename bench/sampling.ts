@@ -113,9 +113,16 @@ await runBar("sampling", async ({ options, quick, measure, log }: BarContext) =>
   const draws = Number(options.get("draws") ?? (quick ? 2_000 : 20_000));
   const draftModel = new ScriptedModel(draft);
   const verifiers = [matchVerifier, speculativeSampling, recursiveRejection, kSeqVerifier];
+  const drafters: readonly (readonly [name: string, drafter: ModelDrafter])[] = [
+    ...Object.entries(shapes).map(([name, shape]) => [name, new ModelDrafter({ model: draftModel, shape })] as const),
+    [
+      "chain of 3 while likely",
+      new ModelDrafter({ model: draftModel, shape: shapes["chain of 3"]!, leastChance: 0.2 }),
+    ],
+  ];
   const ways = verifiers.flatMap((verifier) =>
-    Object.entries(shapes)
-      .map(([name, shape]) => ({ name, verifier, drafter: new ModelDrafter({ model: draftModel, shape }) }))
+    drafters
+      .map(([name, drafter]) => ({ name, verifier, drafter }))
       .filter(({ drafter }) => verifier.kinds.includes(drafter.kind)),
   );
   const settings: GenerateOptions[] = [0.5, 1, 1.5].flatMap((temperature) => [

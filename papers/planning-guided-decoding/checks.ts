@@ -48,8 +48,9 @@ export async function checkCaches(
 export interface EnumerationCheck {
   /** Tasks where one of the line's meanings passes all public tests. */
   readonly solvable: number;
-  /** Those of them for which the search found a program that does. */
-  readonly found: number;
+  /** Those of them for which the search found a program that does: with joined tokens, and with a node for each token. */
+  readonly joined: number;
+  readonly single: number;
 }
 
 /** Compares the search with trying every meaning of the line. */
@@ -61,7 +62,7 @@ export async function checkAgainstEnumeration(
 ): Promise<EnumerationCheck> {
   const { words, sandbox } = workshop;
   let solvable = 0;
-  let found = 0;
+  const found = { joined: 0, single: 0 };
   const branching = new BranchingModel(workshop.model);
   try {
     for (const [i, task] of tasks.entries()) {
@@ -72,15 +73,17 @@ export async function checkAgainstEnumeration(
         solvable++;
         const limits = { rollouts, generations: Number.POSITIVE_INFINITY };
         const problem = problemOf(workshop, task, remembering(branching), publicReward(workshop, task));
-        const { best } = await planningGuided({ branches: 4 }).plan({ ...problem, limits });
-        if (best.reward === 1) found++;
+        for (const way of ["joined", "single"] as const) {
+          const planner = planningGuided({ branches: 4, ...(way === "joined" && { joinAbove: 0.99 }) });
+          if ((await planner.plan({ ...problem, limits })).best.reward === 1) found[way]++;
+        }
       }
       onTask(i + 1);
     }
   } finally {
     await branching.close();
   }
-  return { solvable, found };
+  return { solvable, ...found };
 }
 
 /** Programs that a longer or a shorter objective leads to. */

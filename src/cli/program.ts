@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addBench } from "./bench.ts";
 import { addChat } from "./chat.ts";
+import { addDistill } from "./distill.ts";
 import { addEmbed } from "./embed.ts";
 import { exitCodeOf, exitCodes, Interrupted, reportOf } from "./exit.ts";
 import { addExplain } from "./explain.ts";
@@ -52,6 +53,7 @@ export function createProgram(): Command {
     addModels,
     addBench,
     addTune,
+    addDistill,
     addExplain,
     addPapers,
     addVideo,

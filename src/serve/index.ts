@@ -11,6 +11,15 @@ export {
   type TrainHeadsOptions,
   trainHeads,
 } from "./draft-heads.ts";
+export {
+  type DistilledDraft,
+  type DistillOptions,
+  distillDraft,
+  draftModelName,
+  draftModelPath,
+  keptDraftModel,
+  ownQuestions,
+} from "./draft-model.ts";
 export { Embedder } from "./embedder.ts";
 export { type GeneratedObject, generateObject, type PlainSchema, type ZodSchema } from "./generate-object.ts";
 export * from "./http/index.ts";

@@ -9,9 +9,9 @@ import { cacheRoot, type ResolvedModel, resolveDefaultModel, resolveModel } from
 import { joinSignals } from "../util/abort.ts";
 import { fail } from "../util/errors.ts";
 import type { ProgressListener } from "../util/progress.ts";
-import { headsName, keptHeads } from "./draft-heads.ts";
 import { EngineClient } from "./engine/client.ts";
 import { Model } from "./model.ts";
+import { ownDrafterNames, ownDrafters } from "./own-drafters.ts";
 import { readTextFiles, type TextFiles } from "./read-tokenizer.ts";
 import { savedProfile } from "./tuning.ts";
 
@@ -98,9 +98,9 @@ export async function loadModel(ref?: string, options: LoadModelOptions = {}): P
     const [engine, text] = await Promise.all([starting, readTextFiles(source)]);
     const model = new Model(engine, source, text.tokenizer, templateFor(text), contextLengthFor(engine, options));
     const profile = draft ? await savedProfile(source.sha256, engine.form, threads) : undefined;
-    const own = profile?.chosen.includes(headsName) ? await keptHeads(model) : {};
-    // heads that were chosen and are gone leave plain decoding, as without a profile
-    if (profile?.chosen.every((name) => name !== headsName || own[name]))
+    const own = profile ? await ownDrafters(model, profile.chosen) : {};
+    // heads and draft models that were chosen and are gone leave plain decoding, as without a profile
+    if (profile?.chosen.every((name) => !ownDrafterNames.includes(name) || own[name]))
       model.speculation = speculationOf(profile, engine.config.vocabSize, own);
     return model;
   } catch (thrown) {

@@ -16,8 +16,8 @@ import {
 } from "../decode/index.ts";
 import { cacheFolder, writeAtomically } from "../sources/index.ts";
 import { BletchleyError } from "../util/errors.ts";
-import { keptHeads } from "./draft-heads.ts";
 import type { Model } from "./model.ts";
+import { ownDrafters } from "./own-drafters.ts";
 
 /** How a model is tuned. */
 export interface TuneModelOptions extends Partial<TuneOptions> {
@@ -33,8 +33,8 @@ export function profilePath(sha256: string, form: string): string {
 }
 
 /**
- * Tunes a model on prompts (a built-in mix when absent) and returns what was found; the model decodes by it from then on. Draft heads that
- * were trained for it are tried, too.
+ * Tunes a model on prompts (a built-in mix when absent) and returns what was found; the model decodes by it from then on. Draft heads and a
+ * draft model that were trained for it are tried, too.
  * @throws `argument` for fewer than two prompts, `aborted`.
  */
 export async function tuneModel(model: Model, options: TuneModelOptions = {}): Promise<TuningProfile> {
@@ -42,7 +42,7 @@ export async function tuneModel(model: Model, options: TuneModelOptions = {}): P
   const { vocabSize } = model.config;
   const costs = await measureCosts(model, { contextLength: model.contextLength, signal, onProgress });
   const before = model.speculation;
-  const drafters = await keptHeads(model);
+  const drafters = await ownDrafters(model);
   try {
     const tuned = await tune(
       {

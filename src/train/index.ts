@@ -1,6 +1,7 @@
 /** Training: steps that change parameters, and whole runs of them. */
 export * from "./batches.ts";
 export * from "./checkpoint.ts";
+export * from "./distill.ts";
 export * from "./iob2.ts";
 export * from "./lexical-units.ts";
 export * from "./loss-curve.ts";

@@ -22,6 +22,11 @@ export interface ModelDrafterOptions {
   /** A decoder with the same vocabulary as the one that is drafted for. */
   readonly model: SequenceModel;
   readonly shape: DraftShape;
+  /**
+   * Of a chain: a token is followed by another one only if all of the chain together have at least this chance by the draft model. What
+   * was drawn stays, so that sampling stays exact. 0 by default.
+   */
+  readonly leastChance?: number;
   /** Name to be shown; `draft-model` by default. */
   readonly name?: string;
 }
@@ -62,19 +67,24 @@ export class ModelDrafter implements Drafter {
   readonly kind: DraftKind;
   readonly #model: SequenceModel;
   readonly #shape: DraftShape;
+  readonly #leastChance: number;
 
-  constructor({ model, shape, name = "draft-model" }: ModelDrafterOptions) {
+  /** @throws `argument` for a shape that is empty or too large, and for a least chance of anything but a chain. */
+  constructor({ model, shape, leastChance = 0, name = "draft-model" }: ModelDrafterOptions) {
+    if (leastChance && shape.kind !== "chain")
+      fail("argument", `a draft of shape ${shape.kind} has a fixed size; leastChance is for chains`);
     if (shapeDepth(shape) < 1 || shapeNodes(shape) > 63)
       fail("argument", `a draft of shape ${JSON.stringify(shape)} has ${shapeNodes(shape)} nodes; it may have 1 to 63`);
     this.name = name;
     this.kind = kindOf(shape);
     this.#model = model;
     this.#shape = shape;
+    this.#leastChance = leastChance;
   }
 
   async open(): Promise<DraftSession> {
     const sequence = await this.#model.open();
-    return new ModelDraftSession(sequence, this.#shape);
+    return new ModelDraftSession(sequence, this.#shape, this.#leastChance);
   }
 }
 
@@ -92,12 +102,14 @@ function affordableDepth(shape: DraftShape, maxNodes: number): number {
 class ModelDraftSession implements DraftSession {
   #sequence: Sequence;
   readonly #shape: DraftShape;
+  readonly #leastChance: number;
   /** Tokens in the draft model's cache. */
   #cached: number[] = [];
 
-  constructor(sequence: Sequence, shape: DraftShape) {
+  constructor(sequence: Sequence, shape: DraftShape, leastChance: number) {
     this.#sequence = sequence;
     this.#shape = shape;
+    this.#leastChance = leastChance;
   }
 
   async propose(request: DraftRequest): Promise<DraftTree> {
@@ -142,6 +154,7 @@ class ModelDraftSession implements DraftSession {
           next.push({ node: grown.add(parent, token, p), phi, psi, drafts: 1 });
       }
       levels = next;
+      if (grown.confidences.reduce((chance, of) => chance * of, 1) < this.#leastChance) break;
     }
     const { tokens: drafted, parents, confidences, distributions, draws } = grown;
     return { tokens: drafted, parents, confidences, ...(greedy ? {} : { distributions, draws }) };

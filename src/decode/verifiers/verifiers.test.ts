@@ -52,6 +52,33 @@ describe("a draft model", () => {
     expect(await textOf(drafter, {}, recursiveRejection)).toEqual(await textOf(drafter, {}));
   });
 
+  it("ends a chain that is no longer likely, without changing a token", async () => {
+    const shape = { kind: "chain", length: 6 } as const;
+    const drafted = async (leastChance: number, options: GenerateOptions) => {
+      const drafter = new ModelDrafter({ model: draftModel(), shape, leastChance });
+      const session = await drafter.open();
+      const request = { tokens: [97, 98], maxNodes: 63, maxDepth: 6, sampling: options, random: new Random(1) };
+      const { tokens } = await session.propose(request);
+      await session.close?.();
+      return { length: tokens.length, text: (await textOf(drafter, options)).tokens };
+    };
+    for (const options of [{}, { temperature: 1, seed: 4 }]) {
+      const plain = (await textOf(undefined, options)).tokens;
+      const [never, likely, certain] = [
+        await drafted(0, options),
+        await drafted(0.3, options),
+        await drafted(1, options),
+      ];
+      for (const { text } of [never, likely, certain]) expect(text).toEqual(plain);
+      expect(never.length).toBe(6);
+      expect(likely.length).toBeLessThan(6);
+      // what was drawn stays
+      expect(certain.length).toBe(1);
+    }
+    const tree = { kind: "branching", widths: [2] } as const;
+    expect(() => new ModelDrafter({ model: draftModel(), shape: tree, leastChance: 0.1 })).toThrow(/for chains/);
+  });
+
   it("closes its sequences", async () => {
     const model = draftModel();
     await textOf(new ModelDrafter({ model, shape: shapes[0] }), {});
