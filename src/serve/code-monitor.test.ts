@@ -68,6 +68,18 @@ describe("a monitor of a project", () => {
     for (const file of ["a.tsx", "a.mts"]) expect(monitor.start({ file, before: "known." }).isComplete()).toBe(false);
   });
 
+  it("refuses JavaScript where the project does not let it in", async () => {
+    const { model } = scriptedModel({ next: noisyLogits });
+    const closed = await CodeMonitor.open(model, { directory });
+    expect(() => closed.start({ file: "src/main.js", before: "known." })).toThrow(/main\.js is JavaScript.*allowJs/);
+    const other = join(directory, "open");
+    mkdirSync(other);
+    writeFileSync(join(other, "tsconfig.json"), JSON.stringify({ compilerOptions: { allowJs: true, types: [] } }));
+    const open = await CodeMonitor.open(model, { directory: other });
+    const text = open.start({ file: "main.js", before: "/** @type {{ tidyQuota: number }} */ let a;\na." });
+    expect(text.isComplete()).toBe(false);
+  });
+
   it("says what to install where TypeScript is not", async () => {
     vi.doMock("typescript", () => {
       throw new Error("Cannot find package 'typescript'");

@@ -97,6 +97,11 @@ export class CodeMonitor {
   start({ file = "generated.ts", before, after }: CodePlaceOptions): Constraint {
     if (!codeFile.test(file))
       fail("argument", `${file} is no file of code that TypeScript reads; give one such as generated.ts`);
+    if (javaScriptFile.test(file) && !this.#project.readsJavaScript)
+      fail(
+        "argument",
+        `${file} is JavaScript, which the project does not let in; set allowJs in its tsconfig.json, or name a .ts file`,
+      );
     const path = toSlashes(resolve(this.#options.directory, file));
     return MonitorConstraint.start(this.#vocabulary, this.#monitorsOf(path), { before, after });
   }
@@ -115,6 +120,8 @@ export class CodeMonitor {
 
 /** Names of files that the compiler reads. */
 const codeFile = /\.([cm]?[jt]s|[jt]sx)$/;
+
+const javaScriptFile = /\.([cm]?js|jsx)$/;
 
 /** A path as the compiler writes it. */
 const toSlashes = (path: string) => path.replaceAll("\\", "/");

@@ -94,10 +94,13 @@ export class TypeScriptProject {
   readonly #ts: typeof TypeScript;
   readonly #service: TypeScript.LanguageService;
   readonly #files = new Map<string, { readonly text: string; readonly version: string }>();
+  /** Whether files of JavaScript belong to it, by its `allowJs`. */
+  readonly readsJavaScript: boolean;
 
   private constructor(ts: typeof TypeScript, setup: Setup) {
     const { options, files, roots, directory, libraries } = setup;
     this.#ts = ts;
+    this.readsJavaScript = options.allowJs ?? options.checkJs ?? false;
     for (const [path, text] of Object.entries(files)) this.setText(path, text);
     const { sys } = ts as { readonly sys?: TypeScript.System };
     const readFile = (path: string) => this.#files.get(path)?.text ?? libraries[path] ?? sys?.readFile(path);
