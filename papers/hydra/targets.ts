@@ -110,7 +110,7 @@ async function smolLm2(context: WorkContext): Promise<Target> {
     answerTokens: { training: 40_000, heldOut: 6000 },
     maxTokens: 128,
     draftVocabulary: 8192,
-    recipe: { heads: 3, lmHead: "shared", epochs: 2, batch: 8, length: 256, learningRate: 2e-3 },
+    recipe: { heads: 3, lmHead: "shared", epochs: 2, batch: 4, length: 256, learningRate: 2e-3 },
     headForm: "int8-fast",
     [Symbol.asyncDispose]: () => model.dispose(),
   };

@@ -70,6 +70,11 @@ export interface Drafter {
   /** Short name, such as `token-recycling`. */
   readonly name: string;
   readonly kind: DraftKind;
+  /**
+   * Whether it needs the hidden states of the whole text. A prompt is then read from its beginning, even where a cache holds some of it;
+   * false by default.
+   */
+  readonly readsWholeText?: boolean;
   /** Begins a text. */
   open(prompt: readonly number[]): DraftSession | Promise<DraftSession>;
   /** Bytes of what it has learned. */

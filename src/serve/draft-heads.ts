@@ -180,7 +180,7 @@ export async function trainHeads(
       trace: training,
       embeddings,
       epochs,
-      batch: Math.min(8, training.sequences.length),
+      batch: Math.min(4, training.sequences.length),
       length: 256,
       learningRate,
       seed,

@@ -218,11 +218,12 @@ export class Model {
     if (prompt.length >= contextLength) this.#overflow(prompt.length);
     if (format && options.constraint) fail("argument", "format and constraint both limit the text; give one of them");
     const constraint = format && this.constraint(format);
-    const sequence = await this.#pool.take(prompt);
+    const speculation = options.draft === false ? undefined : this.#speculation;
+    const whole = speculation?.drafters.some(({ readsWholeText }) => readsWholeText);
+    const sequence = await (whole ? this.#engine.open() : this.#pool.take(prompt));
     const fed = [...prompt];
     let sound = true;
     try {
-      const speculation = options.draft === false ? undefined : this.#speculation;
       const input = { sequence, tokenizer, prompt, contextLength, calledAt, speculation };
       for await (const chunk of generate(input, constraint ? { ...options, constraint } : options)) {
         fed.push(...chunk.tokens);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   CostCurve,
+  type Drafter,
   type HeadDesign,
   HeadDrafter,
   HeadRunner,
@@ -144,6 +145,29 @@ describe("draft heads of the shipped model", () => {
       const heads = newDraftHeads(whole, tokens, vectors.lmHead(tokens), 1);
       await using runner = await HeadRunner.compile(heads, { threads: 1 });
       const plain = await ask(undefined);
+      const seen: number[] = [];
+      const inner = new HeadDrafter({ runner, embeddings: vectors.embeddings, tree: rankChain(1) });
+      const watched: Drafter = {
+        name: "watched",
+        kind: "deterministic",
+        readsWholeText: inner.readsWholeText,
+        open: () => {
+          const session = inner.open();
+          let first = true;
+          return {
+            propose: (request) => session.propose(request),
+            observeHidden(place, hidden) {
+              if (first) seen.push(place);
+              first = false;
+              session.observeHidden!(place, hidden);
+            },
+          };
+        },
+      };
+      await ask({ drafters: [watched], size: "all" });
+      // what a cache holds of a prompt is read again only where a prefix layer needs it
+      if (inner.readsWholeText) expect(seen).toEqual(prompts.map(() => 0));
+      else expect(Math.max(...seen)).toBeGreaterThan(0);
       for (const tree of [rankChain(3), rankTree([[0], [1], [0, 0], [0, 1], [1, 0], [0, 0, 0]])])
         expect(
           await ask({ drafters: [new HeadDrafter({ runner, embeddings: vectors.embeddings, tree })], size: "all" }),

@@ -32,6 +32,8 @@ export interface HeadDrafterOptions {
 export class HeadDrafter implements Drafter {
   readonly name: string;
   readonly kind: DraftKind;
+  /** A prefix layer looks back on all of the text. */
+  readonly readsWholeText: boolean;
   readonly #options: HeadDrafterOptions;
 
   /** @throws `argument` for a tree that is deeper than there are heads or wider than what they return. */
@@ -47,6 +49,7 @@ export class HeadDrafter implements Drafter {
     if (leastChance && children === "drawn")
       fail("argument", "leastChance and drawn children exclude each other: what is drawn must not depend on tokens");
     this.name = name;
+    this.readsWholeText = runner.heads.prefix !== undefined;
     this.kind = children === "drawn" ? "without-replacement" : "deterministic";
     this.#options = options;
   }

@@ -53,6 +53,7 @@ export function answerLength({ tokens, promptLength }: TraceSequence): number {
 export class TraceRecorder implements Drafter {
   readonly name = "trace";
   readonly kind = "deterministic";
+  readonly readsWholeText = true;
   #start = 0;
   #hidden: Uint16Array[] = [];
   #hiddenSize = 0;
