@@ -70,7 +70,7 @@ async function smallTarget(context: WorkContext, profile: "smoke" | "quick"): Pr
   const test = problemsOf(await context.text(testData.path)).map(tokens);
   const training = problemsOf(await context.text(trainData.path)).map(tokens);
   const smoke = profile === "smoke";
-  const decoded = smoke ? 3 : 160;
+  const decoded = smoke ? 3 : 80;
   return {
     model,
     prompts: { training, decoding: test.slice(0, decoded), heldOut: test.slice(decoded) },
