@@ -446,6 +446,8 @@ export default definePaper({
     "Quick: a language model of 2 million parameters in 32 bits, trained on grade-school problems, three heads with an LM head of their own each. Full: SmolLM2-135M-Instruct in 8 bits, three heads that share the rows of its LM head for the 8,192 most frequent tokens. Greedy traces of both, two CPU cores, trees chosen for the machine.",
   code: ["src/decode/heads", "src/serve/draft-heads.ts"],
   data: [trainData, testData, { ...specBenchData, profiles: ["full"] }],
+  notes:
+    "Dependence shows as in the paper: what the heads before drafted is worth 9 points of agreement to the first head and 28 to the third, and a fifth more tokens a step. Hydra++'s prefix layer and its four blocks add some 4 % with the labels of plain Hydra; they did not while prompts whose beginning lay in a cache were not read again, since the layer then saw the answer alone. Hard labels beat soft ones of temperature 1 on greedy traces, and equal those of 0.4. Tried for Hydra++: dropout of 0.1 (less agreement after two epochs), learning rates of 1, 2 and 4 thousandths, three epochs (Hydra gains as much as Hydra++), and soft labels (1.02 times Hydra with the same). The small model's step takes 0.7 ms, as long as some runs of a head, so that Medusa, whose heads run together, is as fast as Hydra there in spite of fewer tokens a step, Hydra++ is slower than plain decoding, and speeds are foreseen too high: what the loop does around a step with a draft is no small part of it. Who is faster is for the full profile to say.",
   run,
   models,
 });
