@@ -56,7 +56,8 @@ export function framesFigure(
         name: rowName(number),
         pictures: chosen.map((pictures) => pictures[i]!),
       })),
-      side: 150,
+      // as wide as the longest name
+      side: 180,
     }),
   };
 }
