@@ -43,7 +43,7 @@ function beginSmall<Layer extends Conv | Linear>(layer: Layer): Layer {
 }
 
 /** Patches of one scale, layer norm over channels (behind the first patches, before the others), and a block. */
-class EncoderStage extends Module {
+export class EncoderStage extends Module {
   readonly norm: LayerNorm;
   readonly patches: Conv;
   readonly block: ConvNextBlock;
@@ -57,6 +57,7 @@ class EncoderStage extends Module {
     this._first = first;
   }
 
+  /** `[n, in, h, w] → [n, out, h / stride, w / stride]`. */
   forward(x: Tensor): Tensor {
     const normalized = (y: Tensor) => channelsFirst(this.norm.forward(channelsLast(y)));
     const y = this._first ? normalized(this.patches.forward(x)) : this.patches.forward(normalized(x));
