@@ -19,6 +19,8 @@ import {
 import { prefill } from "bletchley/lm";
 import {
   compareDecoding,
+  type DecodingArm,
+  type DecodingRecord,
   type DecodingRecords,
   type DecodingSummary,
   definePaper,
@@ -352,17 +354,19 @@ async function run(context: PaperContext): Promise<void> {
     signal,
   });
   // what the loop takes beside the model's steps, as far as plain decoding shows it
-  const warm = await compareDecoding({
-    model,
-    prompts: target.prompts.heldOut.slice(0, context.pick({ smoke: 1, quick: 6, full: 6 })),
-    arms: [{ name: "plain" }],
-    maxTokens: 64,
-    signal,
-  });
-  const loopMs = Math.max(
-    0,
-    1000 / summarizeDecoding(warm.plain!).tokensPerSecond - costs.milliseconds(1, usualContext),
-  );
+  const stepMs = async (arm: DecodingArm) => {
+    const warm = await compareDecoding({
+      model,
+      prompts: target.prompts.heldOut.slice(0, context.pick({ smoke: 1, quick: 6, full: 6 })),
+      arms: [arm],
+      maxTokens: 64,
+      signal,
+    });
+    const sum = (f: (record: DecodingRecord) => number) =>
+      warm[arm.name]!.reduce((total, record) => total + f(record), 0);
+    return sum(({ milliseconds }) => milliseconds) / sum(({ steps }) => steps);
+  };
+  const loopMs = Math.max(0, (await stepMs({ name: "plain" })) - costs.milliseconds(1, usualContext));
   const step = (rows: number) => costs.milliseconds(rows, usualContext) + loopMs;
   context.log(
     `a step takes ${[1, 2, 3, 4, 8, 16].map((rows) => step(rows).toFixed(2)).join(" / ")} ms for 1 / 2 / 3 / 4 / 8 / 16 rows, ${loopMs.toFixed(2)} ms of it around the model`,
@@ -384,6 +388,7 @@ async function run(context: PaperContext): Promise<void> {
       }),
       form: target.headForm,
       embeddings,
+      decode: stepMs,
       between,
       repeats: context.pick({ smoke: 1, quick: 15, full: 15 }),
       signal,

@@ -76,25 +76,36 @@ export async function layoutsOf(
     readonly shapes: typeof fixedShapes;
     readonly form: string;
     readonly embeddings: TokenEmbeddings;
+    /** Decodes some texts. @returns milliseconds of a step, all that belongs to it included. */
+    readonly decode: (arm: DecodingArm) => Promise<number>;
     /** A step of the target, done before each timed run. */
     readonly between: () => Promise<unknown>;
     readonly repeats: number;
     readonly signal: AbortSignal;
   },
 ): Promise<{ readonly layouts: readonly Layout[]; readonly runner: HeadRunner; readonly headCosts: HeadCosts }> {
-  const { step, form, embeddings, between, repeats, signal } = options;
+  const { step, form, embeddings, decode, between, repeats, signal } = options;
   const runner = await HeadRunner.compile(heads, { form, threads: 1 });
   const headCosts = await measureHeads(runner, { repeats, between, signal });
+  const armOf = (name: string, tree: RankTree): DecodingArm => ({
+    name,
+    speculation: { drafters: [new HeadDrafter({ runner, embeddings, tree, name: variant.name })], size: "all" },
+  });
+  // a step after a draft takes longer than one after another step: what lay in caches is gone, and threads have gone to sleep
+  const shortest = rankChain(1);
+  const afterDraft = Math.max(
+    0,
+    (await decode(armOf("probe", shortest))) - step(2) - draftMilliseconds(headCosts, shortest),
+  );
   const treeCosts: TreeCosts = {
     step,
-    draft: (tree) => draftMilliseconds(headCosts, tree),
+    draft: (tree) => draftMilliseconds(headCosts, tree) + afterDraft,
   };
   const chosen = chooseTree(truth, treeCosts);
   const shapes = [...options.shapes, ...(chosen ? [[tuned, chosen.tree] as const] : [])];
   const layouts = shapes.map(([shape, tree]): Layout => {
     const { tokensPerStep, milliseconds, speedup } = rateTree(tree, truth, treeCosts);
     const name = `${variant.name}, ${shape}`;
-    const drafter = new HeadDrafter({ runner, embeddings, tree, name: variant.name });
     return {
       name,
       variant: variant.name,
@@ -106,7 +117,7 @@ export async function layoutsOf(
         tokensPerSecond: (1000 * tokensPerStep) / milliseconds,
         draftMs: treeCosts.draft(tree),
       },
-      arm: { name, speculation: { drafters: [drafter], size: "all" } },
+      arm: armOf(name, tree),
     };
   });
   return { layouts, runner, headCosts };

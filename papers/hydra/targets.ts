@@ -99,18 +99,21 @@ async function smolLm2(context: WorkContext): Promise<Target> {
   };
   const questions = async (path: string) => problemsOf(await context.text(path)).map(({ question }) => question);
   const test = await questions(testData.path);
-  const turns = spread(parseSpecBench(await context.text(specBenchData.path)), 40).map(({ prompt }) => prompt);
+  const questionsOf = parseSpecBench(await context.text(specBenchData.path));
+  const turns = spread(questionsOf, 40).map(({ prompt }) => prompt);
+  // what is held out is the mix that is decoded, so that it foretells it
+  const others = questionsOf.map(({ prompt }) => prompt).filter((prompt) => !turns.includes(prompt));
   return {
     model,
     prompts: {
       training: await asked(await questions(trainData.path)),
-      heldOut: await asked(test.slice(40, 400)),
+      heldOut: await asked(others.flatMap((turn, i) => [test[40 + i]!, turn])),
       decoding: await asked([...test.slice(0, 40), ...turns]),
     },
     answerTokens: { training: 40_000, heldOut: 6000 },
     maxTokens: 128,
     draftVocabulary: 8192,
-    recipe: { heads: 3, lmHead: "shared", epochs: 2, batch: 4, length: 256, learningRate: 2e-3 },
+    recipe: { heads: 3, lmHead: "shared", epochs: 3, batch: 4, length: 256, learningRate: 2e-3 },
     headForm: "int8-fast",
     [Symbol.asyncDispose]: () => model.dispose(),
   };
