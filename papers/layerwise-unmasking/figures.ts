@@ -102,7 +102,7 @@ export function dialFigure(results: DialResults, rightShares: readonly number[])
       title: "What is on the right decides what unmasking brings",
       series: [...dialConfigurations, ceiling],
       x: { label: "probability of a cue behind the name", domain: [0, 1] },
-      y: { label: "accuracy", grid: true, domain: [0.3, 1.02] },
+      y: { label: "accuracy", grid: true, domain: [0.2, 1.02] },
       marks: [
         Plot.line(line, { x: "share", y: "accuracy", stroke: "name", strokeDasharray: "4 4" }),
         Plot.line(rows, { x: "share", y: "accuracy", stroke: "name", strokeWidth: 2 }),
