@@ -164,10 +164,13 @@ describe("draft heads of the shipped model", () => {
           };
         },
       };
-      await ask({ drafters: [watched], size: "all" });
+      const long = model.promptTokens("Say something of the sea. ".repeat(12));
+      for (let round = 0; round < 2; round++) {
+        model.speculation = { drafters: [watched], size: "all" };
+        await model.collect(model.generate(long, { maxTokens: 4, temperature: 0 }));
+      }
       // what a cache holds of a prompt is read again only where a prefix layer needs it
-      if (inner.readsWholeText) expect(seen).toEqual(prompts.map(() => 0));
-      else expect(Math.max(...seen)).toBeGreaterThan(0);
+      expect(seen[1]! > 0).toBe(!inner.readsWholeText);
       for (const tree of [rankChain(3), rankTree([[0], [1], [0, 0], [0, 1], [1, 0], [0, 0, 0]])])
         expect(
           await ask({ drafters: [new HeadDrafter({ runner, embeddings: vectors.embeddings, tree })], size: "all" }),
