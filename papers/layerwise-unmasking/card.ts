@@ -47,7 +47,7 @@ interface Recipe {
 const trained: Recipe = {
   sizes: { length: 64, vocabulary: 4096, training: 25_000, validation: 768, test: 1024, otherFiles: 512 },
   pretrain: { layers: 4, width: 128, steps: 400, batch: 32, learningRate: 3e-3 },
-  tune: { epochs: 3, batch: 32, learningRate: 2e-3 },
+  tune: { epochs: 3, batch: 32, learningRate: 1e-3 },
   labelled: 768,
 };
 const recipes: Readonly<Record<WorkContext["profile"], Recipe>> = {
@@ -77,10 +77,12 @@ function declarationsOf({ sys }: Compiler): SourceFile[] {
     .getExecutingFilePath()
     .replaceAll("\\", "/")
     .replace(/\/[^/]*$/, "");
-  return ["lib.es2015.core.d.ts", "lib.es2015.promise.d.ts", "lib.es2015.iterable.d.ts"].map((path) => ({
-    path,
-    text: sys.readFile(`${folder}/${path}`) ?? "",
-  }));
+  return ["es2015.core", "es2015.promise", "es2015.iterable", "es2015.collection", "es2017.intl", "es2020.bigint"].map(
+    (name) => ({
+      path: `lib.${name}.d.ts`,
+      text: sys.readFile(`${folder}/lib.${name}.d.ts`) ?? "",
+    }),
+  );
 }
 
 async function prepare(context: WorkContext): Promise<Prepared> {

@@ -5,7 +5,7 @@
 import { readTarGz } from "bletchley/formats";
 import type { PaperContext } from "bletchley/papers";
 import { noLabel } from "bletchley/train";
-import { NDArray, Random } from "bletchley/util";
+import { fail, NDArray, Random } from "bletchley/util";
 import { type CodeToken, type Compiler, roles, tokensOf } from "./roles.ts";
 
 /** A file of source code. */
@@ -76,7 +76,10 @@ function windowsOf(compiler: Compiler, { path, text }: SourceFile, length: numbe
   }));
 }
 
-/** Cuts files into windows and shares them out: some files as a whole, the windows of the others after one shuffle. */
+/**
+ * Cuts files into windows and shares them out: some files as a whole, the windows of the others after one shuffle.
+ * @throws `argument` when there are too few.
+ */
 export function splitFiles(
   compiler: Compiler,
   files: readonly SourceFile[],
@@ -97,6 +100,11 @@ export function splitFiles(
   const training = take(sizes.training);
   const validation = take(sizes.validation);
   const test = take(sizes.test);
+  if (test.length < sizes.test)
+    fail(
+      "argument",
+      `splitFiles: ${files.length} files have too few windows: ${test.length} of ${sizes.test} are left to test by`,
+    );
   const parts = { training, validation, test, otherFiles: shuffled(otherFiles, seed + 2).slice(0, sizes.otherFiles) };
   return { parts, all: byFile.flat() };
 }
