@@ -31,6 +31,7 @@ describe("the command line", () => {
       "models",
       "bench",
       "tune",
+      "distill",
       "explain",
       "papers",
       "video",

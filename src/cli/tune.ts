@@ -26,10 +26,12 @@ Measures what a step of 1 to 64 tokens costs here, lets every way of drafting an
 (plain decoding is one of them), and checks the choice on the other half. chat, generate and serve then decode that way. The
 text never changes: only how fast it comes.
 
---prompts takes a text file with one prompt a line, or JSON lines that have "prompt", "question", or "turns" of which the first counts.
+--prompts takes a text file with one prompt a line, or JSON lines that have "prompt", "question", or "turns" of which the
+first counts.
 
---heads first trains draft heads: small networks that guess what the model says next, on its own answers to some hundred questions like
-yours. It takes a quarter of an hour or so, is gone on with when it was interrupted, and its result is kept and tried in later tunings, too.
+--heads first trains draft heads: small networks that guess what the model says next, on its own answers to some hundred
+questions like yours. It takes a quarter of an hour or so, is gone on with when it was interrupted, and its result is kept
+and tried in later tunings, too.
 
 Examples:
   bletchley tune
