@@ -42,7 +42,7 @@ async function judge(context: BarContext, slug: string): Promise<void> {
   const smokes = [await repeat(context, card, "smoke", 0), await repeat(context, card, "smoke", 0)];
   const seconds = smokes[1]?.durationSeconds ?? null;
   context.measure({
-    name: `${slug}: smoke`,
+    name: `${slug}: smoke, with what an earlier run trained`,
     value: seconds,
     unit: "s",
     bar: `≤ ${smokeSeconds} s`,
@@ -55,7 +55,7 @@ async function judge(context: BarContext, slug: string): Promise<void> {
   for (const { name, committed, repeated, reason } of differing ?? [])
     context.log(`${slug}: ${name}: ${repeated}, saved ${committed}: ${reason}`);
   context.measure({
-    name: `${slug}: measurements of the quick run, ${again?.durationSeconds ?? 0} s, that a repetition contradicts`,
+    name: `${slug}: measurements of the quick run that a repetition (${again?.durationSeconds ?? 0} s, with what an earlier run trained where that is kept) contradicts`,
     value: differing ? differing.length : null,
     unit: "measurements",
     bar: "0",

@@ -54,7 +54,10 @@ describe("examples", () => {
     // the model is had before, so that the example itself has nothing to fetch
     if (model) await resolveModel(model);
     const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
-    const { stdout } = await run(process.execPath, [tsx, join(root, "examples", file), ...args], { cwd: folder });
+    const { stdout } = await run(process.execPath, [tsx, join(root, "examples", file), ...args], {
+      cwd: folder,
+      timeout: 170_000,
+    });
     expect(stdout).toMatch(prints);
   });
 });

@@ -38,7 +38,7 @@ export type ArmName = keyof typeof arms;
 const encoderWidth = 32;
 
 /**
- * Highest rate, the best of 3e-3, 6e-3 and 1e-2 for every arm in trials of 120 epochs on the first clip: NeRV 26.26, 28.06 and 28.89 dB, HNeRV 28.26
+ * Highest rate, the largest and best of 3e-3, 6e-3 and 1e-2 for the arms that were tried (larger ones were not) in trials of 120 epochs on the first clip: NeRV 26.26, 28.06 and 28.89 dB, HNeRV 28.26
  * at 6e-3 and 29.12 at 1e-2 (with the encoder's rate below), HNeRV's blocks without codes 28.83 and 29.86 at the last two.
  */
 const learningRate = 1e-2;

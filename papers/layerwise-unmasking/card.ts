@@ -284,7 +284,7 @@ async function run(context: PaperContext): Promise<void> {
   }
 }
 
-/** One file for all configurations, trained under the one that validation picked in the quick profile. */
+/** One file for all configurations, trained under one that opens the two groups in the middle. */
 async function* models(context: WorkContext): AsyncGenerator<PaperModel> {
   const { workshop } = await prepare(context);
   try {

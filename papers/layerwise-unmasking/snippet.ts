@@ -112,7 +112,7 @@ export function snippetFigure(window: Window, file: SourceFile, readings: readon
   const height = 52 + readings.length * panel;
   return {
     name: "snippet",
-    caption: `A test window (${window.path}) as ${readings.map(({ name }) => name).join(" and as ")} see it: names coloured by the predicted role; boxes mark wrong ones, with the compiler's role above.`,
+    caption: `The test window where the better one sets most right (${window.path}) as ${readings.map(({ name }) => name).join(" and as ")} see it: names coloured by the predicted role; boxes mark wrong ones, with the compiler's role above.`,
     svg: `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" style="background:#fff;color:#222;font:12px system-ui,sans-serif" fill="#222">${parts.join("")}</svg>\n`,
   };
 }

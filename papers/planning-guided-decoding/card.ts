@@ -15,7 +15,7 @@ import { Words } from "./words.ts";
 
 const recipes = {
   smoke: { layers: 1, width: 32, examples: 200, batch: 4, steps: 20, learningRate: 1e-2, seed: 1 },
-  quick: { layers: 3, width: 160, examples: 24_000, batch: 8, steps: 1200, learningRate: 3e-3, seed: 1 },
+  quick: { layers: 3, width: 160, examples: 28_000, batch: 8, steps: 1200, learningRate: 3e-3, seed: 1 },
   full: { layers: 4, width: 192, examples: 90_000, batch: 16, steps: 2400, learningRate: 3e-3, seed: 1 },
 } as const satisfies Readonly<Record<string, ModelRecipe>>;
 

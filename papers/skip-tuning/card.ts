@@ -64,6 +64,8 @@ interface Laboratory {
   /** Search compares with these, reports with the others. */
   readonly training: Reference;
   readonly test: Reference;
+  /** All digits that the model was trained on. */
+  readonly known: NDArray;
 }
 
 interface Tuned {
@@ -148,7 +150,7 @@ async function report(context: PaperContext, lab: Laboratory, tuned: Tuned): Pro
       const images = await lab.denoiser.sample(count, steps, edit, seeds.report + context.seed, context.signal);
       return {
         ...(await qualityOf(lab.judge, images, lab.test)),
-        nearest: medianNearest(firstOf(images, 250), lab.training.images),
+        nearest: medianNearest(firstOf(images, 250), lab.known),
       };
     });
     found.set(key, quality);
@@ -163,7 +165,7 @@ async function report(context: PaperContext, lab: Laboratory, tuned: Tuned): Pro
         images: await lab.denoiser.sample(8, steps, edit, seeds.report + 1 + context.seed),
       });
     if (key === `tuned, ${evaluationsOf(middleSteps)} evaluations`)
-      detail(context, quality, medianNearest(firstOf(lab.test.images, 250), lab.training.images));
+      detail(context, quality, medianNearest(firstOf(lab.test.images, 250), lab.known));
   }
   const of = (name: string, steps: number) => found.get(`${name}, ${evaluationsOf(steps)} evaluations`)!.frechet;
   judgeReport(context, of);
@@ -274,17 +276,23 @@ async function explain(context: PaperContext, lab: Laboratory, tuning: SkipTunin
   });
   if (context.profile === "smoke") return;
   for (const steps of [5, 18]) {
-    const [plain, tuned] = await context.stage(`back to noise in ${evaluationsOf(steps)} evaluations`, async () => [
+    const [plain, tuned] = await context.stage(`back to noise through ${steps} levels`, async () => [
       await normalityOf(lab.denoiser, images, steps, undefined, context.signal),
       await normalityOf(lab.denoiser, images, steps, tuning, context.signal),
     ]);
-    const where = `noise of test digits, ${evaluationsOf(steps)} evaluations, tuned against plain`;
+    const where = `noise of test digits, ${plain!.evaluations} evaluations, tuned against plain`;
     context.measure({
       name: `mean discrepancy from normal noise: ${where}`,
       value: tuned!.discrepancy,
       baseline: plain!.discrepancy,
       unit: "",
       paper: "closer to normal noise",
+    });
+    context.measure({
+      name: `mean square, 1 for normal noise: ${where}`,
+      value: tuned!.variance,
+      baseline: plain!.variance,
+      unit: "",
     });
     context.measure({
       name: `kurtosis, 3 for normal noise: ${where}`,
@@ -322,7 +330,12 @@ async function run(context: PaperContext): Promise<void> {
     ...(context.profile !== "smoke" && { bar: "≥ 95 %", expect: (value: number) => value >= 95 }),
   });
   await using denoiser = await EditedDenoiser.compile(model);
-  const lab: Laboratory = { denoiser, judge, ...(await referencesOf(context, judge, parts)) };
+  const lab: Laboratory = {
+    denoiser,
+    judge,
+    ...(await referencesOf(context, judge, parts)),
+    known: parts.training.images,
+  };
   const tuned = await search(context, lab);
   for (const steps of tunedSteps) {
     const { bottom, top } = tuned.skips[steps].best;

@@ -83,7 +83,7 @@ function quantile(sorted: Float64Array, q: number): number {
 }
 
 /**
- * Sliced Wasserstein distance: mean over directions of the distance (2-norm of quantiles) between what both sets are along them.
+ * Sliced Wasserstein distance: root mean square over directions of the distance (2-norm of quantiles) between what both sets are along them.
  * @throws `shape` for empty sets or vectors of different sizes.
  */
 export function slicedWasserstein(
@@ -130,17 +130,16 @@ function squaredDistances(a: VectorSet, b: VectorSet): Float64Array {
 }
 
 /**
- * Maximum mean discrepancy with a Gaussian kernel, squared and unbiased: 0 in the mean when both come from one distribution. The kernel is
- * as wide as the median distance between the sets.
- * @throws `shape` for fewer than two vectors, or of different sizes.
+ * Maximum mean discrepancy with the kernel `exp(−d² / width²)`, squared and unbiased: 0 in the mean when both come from one distribution.
+ * @param width the median distance between the sets when absent; give one where discrepancies are compared. @throws `shape` for fewer than two vectors, or of different sizes.
  */
-export function meanDiscrepancy(a: VectorSet, b: VectorSet): number {
+export function meanDiscrepancy(a: VectorSet, b: VectorSet, width?: number): number {
   check("meanDiscrepancy", a, b, 2);
   const across = squaredDistances(a, b);
-  const width = Float64Array.from(across).sort()[across.length >> 1]! || 1;
+  const square = width === undefined ? Float64Array.from(across).sort()[across.length >> 1]! || 1 : width ** 2;
   const mean = (distances: Float64Array, own: number) => {
     let sum = 0;
-    for (const d of distances) sum += Math.exp(-d / width);
+    for (const d of distances) sum += Math.exp(-d / square);
     // a vector's distance to itself says nothing
     return own ? (sum - own) / (own * (own - 1)) : sum / distances.length;
   };

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import {
+  answerLength,
   chooseTree,
   frequentTokens,
   type HeadDesign,
@@ -26,7 +27,7 @@ import {
   trainDraftHeads,
   writeHeads,
 } from "../decode/index.ts";
-import { buildDecoder } from "../lm/index.ts";
+import { buildDecoder, formNamed } from "../lm/index.ts";
 import { openFolder } from "../runtime/index.ts";
 import { RowFile } from "../runtime/node/row-file.ts";
 import { cacheFolder } from "../sources/index.ts";
@@ -79,8 +80,8 @@ export function headsPath(sha256: string, form: string): string {
   return cacheFolder("heads", `${sha256}-${form}.safetensors`);
 }
 
-/** Form of the heads' weights: models in 32 bits have heads in 32 bits. */
-const headForm = (model: Model) => (model.form === "f32" ? "f32" : "int8-fast");
+/** Form of the heads' weights: in bytes only where the model's own form relies on exact products of bytes, too. */
+const headForm = (model: Model) => (formNamed(model.form).needsExactProducts ? "int8-fast" : "f32");
 
 /** Paths that are less likely than this are not drafted: a row costs about a tenth of a step. */
 const leastChance = 0.05;
@@ -162,7 +163,9 @@ export async function trainHeads(
       signal,
       onProgress: report("listening to the model"),
     });
-    const { training, heldOut } = splitTrace(trace, heldOutShare * answerTokens);
+    // prompts may end before there are as many tokens as were asked for
+    const recorded = trace.sequences.reduce((count, sequence) => count + answerLength(sequence), 0);
+    const { training, heldOut } = splitTrace(trace, heldOutShare * recorded);
     const tokens = frequentTokens(training, options.draftVocabulary ?? 8192, vocabSize);
     await using vectors = await openTokenVectors(model);
     const { embeddings } = vectors;

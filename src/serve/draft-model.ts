@@ -3,6 +3,7 @@
  * tuner (Leviathan et al. 2023, arXiv 2211.17192, with a draft that is distilled).
  */
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import {
   frequentTokens,
@@ -13,6 +14,7 @@ import {
   splitTrace,
   TokenRecycling,
   type Trace,
+  type TraceSubject,
   traceHash,
 } from "../decode/index.ts";
 import { writeGguf } from "../formats/index.ts";
@@ -62,9 +64,12 @@ export async function keptDraftModel(model: Model): Promise<ModelDrafters> {
       sha256: await hashFile(path),
       threads: 1,
     });
+    if (loaded.model.config.vocabSize !== model.config.vocabSize) {
+      await loaded.dispose();
+      return {};
+    }
     model.keep({ [Symbol.asyncDispose]: () => loaded.dispose() });
     const draft = new LocalSequenceModel(loaded.model);
-    if (draft.config.vocabSize !== model.config.vocabSize) return {};
     return {
       [draftModelName]: () =>
         new ModelDrafter({
@@ -140,22 +145,22 @@ export async function ownQuestions(
   if (!shared) fail("unsupported", `the template of ${name} begins with the message; bring prompts of your own`);
   const files = await openFolder(cacheFolder("traces", `questions-${model.source.sha256.slice(0, 16)}-${seed}`));
   const kept = await files.read("questions.json");
-  const questions = kept ? (JSON.parse(new TextDecoder().decode(kept)) as string[]) : [];
-  const save = () => files.write("questions.json", [new TextEncoder().encode(JSON.stringify(questions))]);
-  for (let tries = 0; questions.length < count; tries++) {
+  const state = kept
+    ? (JSON.parse(new TextDecoder().decode(kept)) as { tries: number; questions: string[] })
+    : { tries: 0, questions: [] };
+  const { questions } = state;
+  const known = new Set(questions);
+  const save = () => files.write("questions.json", [new TextEncoder().encode(JSON.stringify(state))]);
+  const most = state.tries + 4 * count + 50;
+  while (questions.length < count) {
     throwIfAborted(signal);
-    if (tries > 4 * count + 50)
-      fail("unsupported", `${name} writes no questions of its own; bring prompts of your own`);
-    const options = {
-      temperature: 1,
-      topP: 0.95,
-      maxTokens: 64,
-      seed: 100_000 * seed + questions.length + tries,
-      signal,
-    };
+    if (state.tries > most) fail("unsupported", `${name} writes no questions of its own; bring prompts of your own`);
+    const options = { temperature: 1, topP: 0.95, maxTokens: 64, seed: 100_000 * seed + state.tries++, signal };
     const { text } = await model.collect(model.generate(a!.slice(0, shared), options));
     const question = text.trim();
-    if (question.length < 8) continue;
+    // one that came twice would be learned from and judged by
+    if (question.length < 8 || known.has(question)) continue;
+    known.add(question);
     questions.push(question);
     if (questions.length % 50 === 0) await save();
     onProgress?.({ task: "questions", done: questions.length, total: count, unit: "steps" });
@@ -164,16 +169,18 @@ export async function ownQuestions(
   return questions.slice(0, count);
 }
 
+async function subjectOf(model: Model, questions: readonly string[], maxTokens: number): Promise<TraceSubject> {
+  const prompts: (readonly number[])[] = [];
+  for (const content of questions)
+    prompts.push((await model.chatPrompt([{ role: "user", content }], { contextOverflow: "drop-oldest" })).tokens);
+  return { sha256: model.source.sha256, form: model.form, prompts, maxTokens };
+}
+
 async function traceFor(
   model: Model,
-  prompts: readonly string[],
-  options: Required<Pick<DistillOptions, "answerTokens" | "maxTokens">> & DistillOptions,
+  subject: TraceSubject,
+  { answerTokens, signal, onProgress }: { readonly answerTokens: number } & DistillOptions,
 ): Promise<Trace> {
-  const { answerTokens, maxTokens, signal, onProgress } = options;
-  const encoded: (readonly number[])[] = [];
-  for (const content of prompts)
-    encoded.push((await model.chatPrompt([{ role: "user", content }], { contextOverflow: "drop-oldest" })).tokens);
-  const subject = { sha256: model.source.sha256, form: model.form, prompts: encoded, maxTokens };
   const helpers = [new SuffixDrafter(), new TokenRecycling({ vocabSize: model.config.vocabSize })];
   const before = model.speculation;
   try {
@@ -183,7 +190,8 @@ async function traceFor(
       answerTokens,
       decode: async (prompt, recorder) => {
         model.speculation = { drafters: [recorder, ...helpers] };
-        return (await model.collect(model.generate(prompt, { maxTokens, temperature: 0, signal }))).tokens;
+        return (await model.collect(model.generate(prompt, { maxTokens: subject.maxTokens, temperature: 0, signal })))
+          .tokens;
       },
       signal,
       onProgress: (done, total) => onProgress?.({ task: "answers", done, total, unit: "tokens" }),
@@ -216,6 +224,9 @@ async function newDraft(model: Model, { layers = 3, width = 128, seed = 0 }: Dis
   return decoder;
 }
 
+const tokensOf = ({ sequences }: Trace) =>
+  sequences.reduce((sum, { tokens, promptLength }) => sum + tokens.length - promptLength, 0);
+
 /** Share of the tokens of answers that a decoder finds likeliest after those before them. */
 async function agreementOf(decoder: Decoder, { sequences }: Trace): Promise<number> {
   await using guess = await compile(({ tokens }) => ({ best: argmax(sequenceLogits(decoder, tokens), 2) }), {
@@ -246,8 +257,9 @@ export async function distillDraft(model: Model, options: DistillOptions = {}): 
   const { sha256 } = model.source;
   // answers are shorter than they may be
   const prompts = options.prompts ?? (await ownQuestions(model, Math.ceil((1.5 * answerTokens) / maxTokens), options));
-  const trace = await traceFor(model, prompts, { ...options, answerTokens, maxTokens });
-  const { training, heldOut } = splitTrace(trace, heldOutShare * answerTokens);
+  const subject = await subjectOf(model, prompts, maxTokens);
+  const trace = await traceFor(model, subject, { ...options, answerTokens });
+  const { training, heldOut } = splitTrace(trace, heldOutShare * tokensOf(trace));
   if (!training.sequences.length || !heldOut.sequences.length)
     fail("argument", `${trace.sequences.length} answers are too few to learn from and to judge by; give more prompts`);
   const decoder = await newDraft(model, options);
@@ -273,21 +285,12 @@ export async function distillDraft(model: Model, options: DistillOptions = {}): 
     groups: [{ paths: /norm/, optimizer: adamW({ betas, weightDecay: 0 }) }],
     clipNorm: 1,
   });
-  const key = await traceHash({
-    sha256,
-    form: JSON.stringify([
-      version,
-      model.form,
-      options.layers,
-      options.width,
-      epochs,
-      learningRate,
-      seed,
-      answerTokens,
-    ]),
-    prompts: [],
-    maxTokens,
-  });
+  const { layers = 3, width: modelWidth = 128 } = options;
+  const recipe = [version, layers, modelWidth, epochs, learningRate, seed, answerTokens];
+  const folder = cacheFolder(
+    "drafts",
+    `training-${await traceHash({ ...subject, form: JSON.stringify([subject.form, ...recipe]) })}`,
+  );
   await new Trainer({
     step,
     batches: shuffledBatches({
@@ -309,7 +312,7 @@ export async function distillDraft(model: Model, options: DistillOptions = {}): 
       totalSteps: steps,
       decay: "cosine",
     }),
-    files: await openFolder(cacheFolder("drafts", `training-${key}`)),
+    files: await openFolder(folder),
     onStep: (done) => onProgress?.({ task: "training the draft model", done, total: steps, unit: "steps" }),
     signal,
   }).run();
@@ -329,8 +332,9 @@ export async function distillDraft(model: Model, options: DistillOptions = {}): 
   });
   for await (const chunk of writeGguf(file)) chunks.push(chunk);
   await (await openFolder(dirname(path))).write(basename(path), chunks);
+  // checkpoints are ten times as large as the model
+  await rm(folder, { recursive: true, force: true });
   let parameters = 0;
   for (const [, { shape }] of decoder.parameters()) parameters += shape.reduce((product, n) => product * n, 1);
-  const learned = training.sequences.reduce((sum, { tokens, promptLength }) => sum + tokens.length - promptLength, 0);
-  return { path, parameters, answerTokens: learned, agreement: await agreementOf(decoder, heldOut) };
+  return { path, parameters, answerTokens: tokensOf(training), agreement: await agreementOf(decoder, heldOut) };
 }

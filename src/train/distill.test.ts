@@ -55,6 +55,12 @@ describe("a batch", () => {
     expect(new Set(candidates).size).toBe(9);
     expect(candidates.slice(0, 2)).toEqual([8, 1]);
     expect(() => distillBatch([text], { ...options, candidates: 4 }, new Random(1))).toThrow(/different tokens/);
+    // likely tokens for which there is no room are left out, and what follows counts for them
+    const tight = distillBatch([text], { ...options, candidates: 5 }, new Random(1));
+    expect([...tight.candidates.toNumbers()].sort()).toEqual([1, 6, 7, 8, 9]);
+    const [first, , third] = [0, 1, 2].map((k) => tight.candidates.at(tight.places.at(6 + k)));
+    expect([first, third]).toEqual([8, 8]);
+    expect(tight.weights.toNumbers()).toEqual(batch.weights.toNumbers());
     // a vocabulary may be smaller than that
     expect(distillBatch([text], { ...options, candidates: 50 }, new Random(1)).candidates.size).toBe(12);
   });

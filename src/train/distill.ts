@@ -54,8 +54,9 @@ export type DistillBatch = Readonly<
 >;
 
 /**
- * Makes a batch. After tokens of the prompt the token that follows is all there is to learn, and counts a fifth.
- * @throws `argument` when the batch needs more candidates than there may be.
+ * Makes a batch. After tokens of the prompt the token that follows is all there is to learn, and counts a fifth. Where there may be no
+ * more candidates, a likely token that is none is left out, and what follows counts for it.
+ * @throws `argument` when what really follows needs more candidates than there may be.
  */
 export function distillBatch(texts: readonly TaughtText[], options: DistillBatchOptions, random: Random): DistillBatch {
   const { length, hardShare, temperature, candidates, frequent, vocabSize, padding } = options;
@@ -69,6 +70,12 @@ export function distillBatch(texts: readonly TaughtText[], options: DistillBatch
     return place.size - 1;
   };
   for (let i = 0; i < frequent.length; i++) placeOf(frequent[i]!);
+  // what really follows comes first: it is never left out
+  for (const text of texts)
+    for (let at = Math.max(0, text.tokens.length - length) + 1; at < text.tokens.length; at++)
+      placeOf(text.tokens[at]!);
+  if (place.size > candidates)
+    fail("argument", `a batch has ${place.size} different tokens; give at least as many candidates, not ${candidates}`);
   const tokens = new BigInt64Array(texts.length * length).fill(BigInt(padding));
   const places = new BigInt64Array(texts.length * length * width);
   const weights = new Float32Array(texts.length * length * width);
@@ -89,14 +96,14 @@ export function distillBatch(texts: readonly TaughtText[], options: DistillBatch
       for (let k = 0; k < top; k++) most = Math.max(most, text.topLogits[answered * top + k]!);
       for (let k = 0; k < top; k++) sum += Math.exp((text.topLogits[answered * top + k]! - most) / temperature);
       for (let k = 0; k < top; k++) {
-        places[row * width + 1 + k] = BigInt(placeOf(text.topTokens[answered * top + k]!));
+        const token = text.topTokens[answered * top + k]!;
         const share = Math.exp((text.topLogits[answered * top + k]! - most) / temperature) / sum;
+        const known = place.has(token) || place.size < candidates;
+        places[row * width + 1 + k] = BigInt(known ? placeOf(token) : placeOf(text.tokens[at + 1]!));
         weights[row * width + 1 + k] = (1 - hardShare) * share;
       }
     }
   }
-  if (place.size > candidates)
-    fail("argument", `a batch has ${place.size} different tokens; give at least as many candidates, not ${candidates}`);
   while (place.size < Math.min(candidates, vocabSize)) placeOf(random.integer(vocabSize));
   return {
     tokens: new NDArray(tokens, [texts.length, length], "i64"),

@@ -14,6 +14,16 @@ describe("labels of words", () => {
     });
   });
 
+  it("stand at the word, not at the white space before it", () => {
+    const separator = () => "\n  ";
+    expect(labelWords(["ab", "c"], [1, 0], { encode, maxTokens: 9, separator })).toEqual({
+      tokens: encode("ab\n  c"),
+      labels: [1, noLabel, noLabel, noLabel, 0, noLabel],
+      firsts: [0, 4],
+    });
+    expect(labelWords(["a", "b"], [1, 0], { encode, maxTokens: 9, separator: () => "\n" }).firsts).toEqual([0, 2]);
+  });
+
   it("leave out words that do not fit whole, and pass over those without tokens", () => {
     expect(labelWords(["ab", "c", "def"], [1, 0, 2], { encode, maxTokens: 7 }).firsts).toEqual([0, 2]);
     expect(labelWords(["ab", "", "d"], [1, 0, 2], { encode, maxTokens: 7, separator: () => "" })).toEqual({

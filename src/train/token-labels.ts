@@ -31,7 +31,10 @@ export interface LabelWordsOptions {
   readonly encode: (word: string) => readonly number[];
   /** Most tokens; words that do not fit whole are left out. */
   readonly maxTokens: number;
-  /** What stands between a word and the one before it; a space by default. Nothing stands before the first. */
+  /**
+   * What stands between a word and the one before it; a space by default. Nothing stands before the first. A single space at its end goes
+   * with the word, as tokenizers have it; what is before that gets no label, since a reader from left to right has not seen the word there.
+   */
   readonly separator?: (index: number) => string;
 }
 
@@ -47,13 +50,17 @@ export function labelWords(
   const marks: number[] = [];
   const firsts: number[] = [];
   for (const [i, word] of words.entries()) {
-    const ids = encode(`${i ? separator(i) : ""}${word}`);
-    if (tokens.length + ids.length > maxTokens) break;
+    const gap = i ? separator(i) : "";
+    const glued = gap.endsWith(" ") ? " " : "";
+    const before = gap === glued ? [] : encode(gap.slice(0, gap.length - glued.length));
+    const ids = encode(glued + word);
+    if (tokens.length + before.length + ids.length > maxTokens) break;
     // a word that the tokenizer makes nothing of has no place to be labelled at
     if (!ids.length) continue;
-    firsts.push(tokens.length);
-    marks.push(labels[i]!, ...Array<number>(ids.length - 1).fill(noLabel));
-    tokens.push(...ids);
+    firsts.push(tokens.length + before.length);
+    marks.push(...Array<number>(before.length).fill(noLabel), labels[i]!);
+    marks.push(...Array<number>(ids.length - 1).fill(noLabel));
+    tokens.push(...before, ...ids);
   }
   return { tokens, labels: marks, firsts };
 }

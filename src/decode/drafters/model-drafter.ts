@@ -71,6 +71,8 @@ export class ModelDrafter implements Drafter {
 
   /** @throws `argument` for a shape that is empty or too large, and for a least chance of anything but a chain. */
   constructor({ model, shape, leastChance = 0, name = "draft-model" }: ModelDrafterOptions) {
+    if (!(leastChance >= 0 && leastChance <= 1))
+      fail("argument", `leastChance is ${leastChance}; a chance lies between 0 and 1`);
     if (leastChance && shape.kind !== "chain")
       fail("argument", `a draft of shape ${shape.kind} has a fixed size; leastChance is for chains`);
     if (shapeDepth(shape) < 1 || shapeNodes(shape) > 63)

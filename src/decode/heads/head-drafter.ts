@@ -176,9 +176,11 @@ function lawOf(
 ): Float64Array {
   const { length } = heads._tokens;
   const p = new Float64Array(vocabSize);
-  let total = 0;
+  let [total, most] = [0, 0];
+  for (let i = 0; i < length; i++) most = Math.max(most, all[row * length + i]!);
   for (let i = 0; i < length; i++) {
-    const weight = all[row * length + i]! ** (1 / temperature);
+    // of the likeliest one, so that a power does not vanish at small temperatures
+    const weight = (all[row * length + i]! / most) ** (1 / temperature);
     p[heads._tokens[i]!] = weight;
     total += weight;
   }

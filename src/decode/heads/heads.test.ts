@@ -569,5 +569,12 @@ describe("training", () => {
     expect((heads.heads[0]!.blocks[0]!.gate.weight.value as NDArray).data).not.toEqual(gate.data);
     await expect(trainDraftHeads(heads, { ...options, batch: 3 })).rejects.toThrow(/fewer than a batch/);
     await expect(trainDraftHeads(heads, { ...options, weights: { hard: 0 } })).rejects.toThrow(/learn nothing/);
+    // answers that are too short for the last head, and a prompt that is as long as all places
+    const short: Trace = { ...trace, sequences: [randomText(8, 6, 1), randomText(9, 7, 2), randomText(40, 38, 3)] };
+    const { loss } = await trainDraftHeads(heads, { ...options, trace: short, batch: 2 });
+    expect(Number.isFinite(loss)).toBe(true);
+    await expect(trainDraftHeads(heads, { ...options, trace: short, batch: 3 })).rejects.toThrow(
+      /2 texts with answers/,
+    );
   });
 });

@@ -5,12 +5,15 @@
 import { adamW, schedule } from "../../optim/index.ts";
 import type { FileStore } from "../../runtime/index.ts";
 import {
+  cast,
   concat,
   crossEntropy,
   gather,
   gatherElements,
+  greater,
   logSoftmax,
   mul,
+  notEqual,
   range,
   slice,
   smoothL1,
@@ -18,11 +21,12 @@ import {
   sum,
   type Tensor,
   type TensorType,
+  where,
 } from "../../tensor/index.ts";
 import { shuffledBatches, Trainer, TrainStep } from "../../train/index.ts";
 import { fail } from "../../util/errors.ts";
 import { NDArray } from "../../util/ndarray.ts";
-import { draftPlaces, HeadLabels, headRows, rowsOf, type TokenEmbeddings } from "./head-labels.ts";
+import { draftPlaces, HeadLabels, headRows, type TokenEmbeddings } from "./head-labels.ts";
 import type { DraftHeads } from "./head-modules.ts";
 import type { Trace } from "./trace.ts";
 
@@ -154,7 +158,13 @@ function lossesOf(
     outputs.map((_, head) => loss(head)).reduce((all, one) => all.add(one));
   return {
     ...(hard && {
-      hard: total((i) => crossEntropy(outputs[i]!.logits, columnOf(batch.labels!, i), { ignoreIndex: -1 })),
+      hard: total((i) => {
+        const labels = columnOf(batch.labels!, i);
+        const losses = crossEntropy(outputs[i]!.logits, labels, { ignoreIndex: -1, reduction: "sum" });
+        // the last heads of a batch of short answers may have nothing to learn
+        const count = sum(cast(notEqual(labels, -1), "f32"));
+        return losses.div(where(greater(count, 0), count, 1));
+      }),
     }),
     ...(soft && {
       soft: total((i) => {
@@ -178,13 +188,18 @@ function lossesOf(
  */
 export async function trainDraftHeads(
   heads: DraftHeads,
-  options: HeadTrainingOptions,
+  given: HeadTrainingOptions,
 ): Promise<{ readonly loss: number | null }> {
-  const { trace, epochs, batch, length, learningRate, weights = {}, seed, signal, onProgress } = options;
-  const count = trace.sequences.length;
+  const { epochs, batch, length, learningRate, weights = {}, seed, signal, onProgress } = given;
+  // a prompt may be as long as the places that are trained on
+  const sequences = given.trace.sequences.filter((sequence) => headRows(sequence, length).length);
+  const options = { ...given, trace: { ...given.trace, sequences } };
+  const count = sequences.length;
   if (count < batch)
-    fail("argument", `the trace has ${count} texts, fewer than a batch of ${batch}; record a longer one`);
-  if (!rowsOf(trace, length).length) fail("argument", `no text of the trace has rows before place ${length}`);
+    fail(
+      "argument",
+      `the trace has ${count} texts with answers before place ${length}, fewer than a batch of ${batch}; record a longer one`,
+    );
   const steps = Math.max(1, Math.floor(count / batch) * epochs);
   const { types, make } = batchOf(heads, options);
   const { hard = 1, soft = 0, states = 0 } = weights;

@@ -128,6 +128,9 @@ describe("low-rank adapters", () => {
     await expect(
       loadLowRank(classifierOf().decoder, { ...files, config: config({ peft_type: "IA3" }) }),
     ).rejects.toThrow(/IA3/);
+    await expect(
+      loadLowRank(classifierOf().decoder, { ...files, config: config({ alpha_pattern: { v_proj: 64 } }) }),
+    ).rejects.toThrow(/alpha_pattern/);
     await expect(loadLowRank(classifierOf(), files)).rejects.toThrow(/no linear layer/);
   });
 

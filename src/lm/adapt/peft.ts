@@ -79,6 +79,9 @@ function configOf(text: string): AdapterConfig {
       return refuse(`${name} is ${JSON.stringify(config[name])}; it must be a number`);
   for (const name of ["use_dora", "use_rslora", "fan_in_fan_out"])
     if (config[name]) return refuse(`${name} is set, which is not supported`);
+  for (const name of ["alpha_pattern", "rank_pattern"])
+    if (Object.keys((config[name] as object | null | undefined) ?? {}).length)
+      return refuse(`${name} gives layers sizes of their own, which is not supported`);
   return config as unknown as AdapterConfig;
 }
 
