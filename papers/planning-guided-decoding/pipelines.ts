@@ -191,12 +191,8 @@ function drawStage(random: Random): Stage {
   return { kind, constant, divisor, vague, phrase: random.integer(3) };
 }
 
-/** Most stages of a pipeline. */
-const mostStages = 4;
-
-function drawPipeline(random: Random, leastStages: number): Pipeline {
-  const count = leastStages + random.integer(mostStages - leastStages + 1);
-  const stages = Array.from({ length: count }, () => drawStage(random));
+function drawPipeline(random: Random): Pipeline {
+  const stages = Array.from({ length: 2 + random.integer(3) }, () => drawStage(random));
   const reducer = random.next() < 0.5 ? reducers[random.integer(reducers.length)] : undefined;
   return { stages, reducer, reducerPhrase: random.integer(3) };
 }
@@ -258,11 +254,11 @@ function isSeparated(pipeline: Pipeline, tests: readonly PipelineTest[]): boolea
   });
 }
 
-/** Lines with the programs they mean, for training: some have a single stage, from which it is easy to learn what belongs together. */
+/** Lines with the programs they mean, for training. */
 export function drawExamples(count: number, seed: number): { readonly prompt: string; readonly program: string }[] {
   const random = new Random(seed, 1);
   return Array.from({ length: count }, () => {
-    const pipeline = drawPipeline(random, 1);
+    const pipeline = drawPipeline(random);
     return { prompt: promptOf(pipeline), program: programOf(pipeline) };
   });
 }
@@ -284,7 +280,7 @@ export function drawTasks({ count, seed, missing, seen }: TaskOptions): Pipeline
   const used = new Set(seen);
   while (tasks.length < count) {
     const wanted = missing[0] + (tasks.length % (missing[1] - missing[0] + 1));
-    const pipeline = drawPipeline(random, 2);
+    const pipeline = drawPipeline(random);
     const prompt = promptOf(pipeline);
     const vague = pipeline.stages.filter((stage) => stage.vague).length;
     if (used.has(prompt) || vague !== wanted) continue;
