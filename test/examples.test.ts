@@ -28,6 +28,11 @@ const examples: readonly Example[] = [
   { file: "gradient.ts", prints: /y = 3\.000 x \+ 1\.000/ },
   { file: "monitored-code.ts", model: "smollm2", prints: /with the monitor:[\s\S]*ledger\.(?:tidyQuota|brewEntries)/ },
   { file: "plan.ts", prints: /after \d+ lines, \d+ steps/ },
+  {
+    file: "sample.ts",
+    args: ["4", "sampled.svg"],
+    prints: /18 steps: 35 evaluations of the network\ndrawn in sampled\.svg/,
+  },
   { file: "schema.ts", model: "smollm2", prints: /was born in \d+; the answer took \d+ steps/ },
   { file: "segment.ts", args: ["6", "segmented.svg"], prints: /aorta: Dice overlap 0\.\d+\ndrawn in segmented\.svg/ },
   { file: "serve.ts", model: "smollm2", prints: /\w/ },
