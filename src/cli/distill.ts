@@ -21,7 +21,7 @@ interface DistillFlags extends ModelFlags {
 
 const help = `
 The model answers questions (its own, or those of --prompts), and a decoder of a few million parameters with the same
-vocabulary learns to say the same. It takes about an hour, is gone on with when it was interrupted, and its result is kept;
+vocabulary learns to say the same. It takes long, is gone on with when it was interrupted, and its result is kept;
 "bletchley tune" then tries it beside the other ways of drafting. The text never changes: a draft is checked by the model.
 
 Examples:

@@ -8,8 +8,7 @@ import type { PaperModel, Profile } from "../papers/index.ts";
 import { fail } from "../util/errors.ts";
 import { interruptible } from "./exit.ts";
 import { wholeFrom } from "./options.ts";
-import { profileOption } from "./papers.ts";
-import { ProgressDrawing } from "./progress.ts";
+import { profileOption, terminalHost } from "./papers.ts";
 
 interface ExportFlags {
   readonly profile: Profile;
@@ -44,15 +43,9 @@ async function exportPaper(slug: string, folder: string | undefined, flags: Expo
   const { visitModels } = await import("../papers/index.ts");
   const { writeOnnx } = await import("../runtime/index.ts");
   const { loadCard } = await import("./papers/folders.ts");
-  const { createHost } = await import("./papers/host.ts");
   const card = await loadCard(slug);
-  const drawing = new ProgressDrawing();
-  const log = (line: string) => {
-    drawing.clear();
-    process.stderr.write(`${line}\n`);
-  };
   const target = folder ?? slug;
-  const host = await createHost(`${slug}.export`, { offline: flags.offline, onProgress: drawing.listener, log });
+  const { host, drawing } = await terminalHost(`${slug}.export`, flags.offline);
   try {
     const outcome = await visitModels(card, host, { ...flags, signal }, async (model) => {
       await mkdir(target, { recursive: true });

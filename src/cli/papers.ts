@@ -38,18 +38,23 @@ async function list(): Promise<void> {
   }
 }
 
-/** Runs one paper. @returns `undefined` when it was skipped. */
-async function runOne(slug: string, flags: Pick<RunFlags, "profile" | "seed" | "offline">, signal: AbortSignal) {
-  const { runPaper } = await import("../papers/index.ts");
-  const { loadCard } = await import("./papers/folders.ts");
+/** A host that draws progress and prints lines above it. @param name of the folder that stages are kept in. */
+export async function terminalHost(name: string, offline: boolean | undefined) {
   const { createHost } = await import("./papers/host.ts");
-  const card = await loadCard(slug);
   const drawing = new ProgressDrawing();
   const log = (line: string) => {
     drawing.clear();
     process.stderr.write(`${line}\n`);
   };
-  const host = await createHost(slug, { offline: flags.offline, onProgress: drawing.listener, log });
+  return { host: await createHost(name, { offline, onProgress: drawing.listener, log }), drawing };
+}
+
+/** Runs one paper. @returns `undefined` when it was skipped. */
+async function runOne(slug: string, flags: Pick<RunFlags, "profile" | "seed" | "offline">, signal: AbortSignal) {
+  const { runPaper } = await import("../papers/index.ts");
+  const { loadCard } = await import("./papers/folders.ts");
+  const card = await loadCard(slug);
+  const { host, drawing } = await terminalHost(slug, flags.offline);
   try {
     const outcome = await runPaper(card, host, { profile: flags.profile, seed: flags.seed, signal });
     drawing.clear();

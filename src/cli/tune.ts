@@ -30,7 +30,7 @@ text never changes: only how fast it comes.
 first counts.
 
 --heads first trains draft heads: small networks that guess what the model says next, on its own answers to some hundred
-questions like yours. It takes a quarter of an hour or so, is gone on with when it was interrupted, and its result is kept
+questions like yours. It takes long, is gone on with when it was interrupted, and its result is kept
 and tried in later tunings, too.
 
 Examples:
